@@ -1,0 +1,1 @@
+"""Clips, expressions, masks and drafts on disk.  No torch, no user interface."""

@@ -1,0 +1,1 @@
+"""What a person sees and what the browser talks to."""

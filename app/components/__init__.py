@@ -1,0 +1,1 @@
+"""Our own Gradio components; their JavaScript and CSS lie beside them."""

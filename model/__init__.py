@@ -1,0 +1,1 @@
+"""Arrays and text in, masks out.  Importing the package does not load torch."""

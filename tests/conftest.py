@@ -1,0 +1,23 @@
+"""Fixtures every part of the suite uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# A suite that leaves the machine for a font, a counter or a model is broken.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real clips and golden numbers, which is not part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder of real clips and golden numbers is not beside the project")
+    return SHARED
