@@ -258,21 +258,15 @@ export class Session extends EventTarget {
     this.#say("notice", { text, kind, action });
   }
 
-  /** A change is on its way to the store; balance each call with saved() or saveFailed(). */
+  /** A change is on its way to the store; balance each call with saved(), or saved(error). */
   saving() {
     this.#saves += 1;
     this.#sayIfSaved();
   }
 
-  saved() {
+  saved(error = null) {
     this.#saves = Math.max(0, this.#saves - 1);
-    this.#saveFailed = false;
-    this.#sayIfSaved();
-  }
-
-  saveFailed() {
-    this.#saves = Math.max(0, this.#saves - 1);
-    this.#saveFailed = true;
+    this.#saveFailed = error !== null;
     this.#sayIfSaved();
   }
 
@@ -289,7 +283,7 @@ export class Session extends EventTarget {
       this.saved();
       return result;
     } catch (error) {
-      this.saveFailed();
+      this.saved(error);
       if (!(error instanceof ApiError)) throw error;
       this.notice(error.message, "error");
       return null;
