@@ -1,0 +1,151 @@
+/** The draft shown beside the annotation: its masks, and its soft maps at another threshold. */
+
+import { address } from "../studio/api.js";
+import { Lru, wantedFrames } from "./prefetch.js";
+import { readMasks } from "./runs.js";
+import { thresholdSoftMap } from "./soft_map.js";
+
+const MAPS_KEPT = 160;
+const MAPS_AT_ONCE = 3;
+
+export class DraftLayer {
+  #api;
+  #draft = null;
+  #size = null;
+  #masks = new Map(); // frame index -> runs
+  #maps = new Lru(MAPS_KEPT);
+  #loading = new Set();
+  #wanted = [];
+  #reading = 0;
+  #again = 0;
+
+  /**
+   * @param {object} api
+   * @param {(frames: number[] | null) => void} changed null when all frames did
+   * @param {(error: Error) => void} failed
+   */
+  constructor(api, changed, failed) {
+    this.#api = api;
+    this.changed = changed;
+    this.failed = failed;
+    this.threshold = null;
+  }
+
+  get id() {
+    return this.#draft?.id ?? null;
+  }
+
+  /** The frames this draft has masks for. */
+  get frames() {
+    return this.#masks.keys();
+  }
+
+  /** Show a draft of the clip, or none. */
+  show(draft, size) {
+    const other = draft?.id !== this.#draft?.id;
+    this.#draft = draft;
+    this.#size = size;
+    if (other) {
+      this.#masks.clear();
+      this.#maps.clear();
+      this.#wanted = [];
+      this.changed(null);
+    }
+    if (draft) this.#readSoon(other ? 0 : 400);
+  }
+
+  /** A running draft delivers frames one by one: they are read together, not each for itself. */
+  #readSoon(delay) {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#read(), delay);
+  }
+
+  async #read() {
+    const { id } = this.#draft ?? {};
+    if (id === undefined) return;
+    const reading = ++this.#reading;
+    try {
+      const { masks } = readMasks(await this.#api.binary(`/api/drafts/${id}/masks.bin`));
+      if (reading !== this.#reading || id !== this.id) return;
+      const fresh = masks.filter((mask) => this.#masks.get(mask.frameIndex)?.length !== mask.runs.length);
+      for (const mask of masks) this.#masks.set(mask.frameIndex, mask.runs);
+      this.changed(fresh.map((mask) => mask.frameIndex));
+    } catch (error) {
+      if (id === this.id) this.failed(error);
+    }
+  }
+
+  /** The live threshold: soft maps are used only where it differs from the draft's own. */
+  setThreshold(threshold) {
+    if (threshold === this.threshold) return;
+    const wasLive = this.#isLive();
+    this.threshold = threshold;
+    if (this.#draft && (wasLive || this.#isLive())) this.changed(null);
+  }
+
+  #isLive() {
+    const { threshold } = this.#draft ?? {};
+    return this.threshold !== null && threshold !== undefined && Math.abs(this.threshold - threshold) > 1e-6;
+  }
+
+  /** The draft's stored runs on a frame, whatever the live threshold. */
+  runs(frameIndex) {
+    return this.#masks.get(frameIndex);
+  }
+
+  /** The draft's mask on a frame as a layer's source: runs, or pixels at the live threshold. */
+  mask(frameIndex) {
+    const runs = this.#masks.get(frameIndex);
+    if (!runs) return null;
+    const map = this.#isLive() ? this.#maps.get(frameIndex) : null;
+    // Until its soft map is here a frame shows the draft's own threshold rather than nothing.
+    return map ? { pixels: thresholdSoftMap(map, this.#size, this.threshold) } : { runs };
+  }
+
+  /** Fetch soft maps around the playhead while they are of use. */
+  want(frameIndex, direction, range) {
+    if (!this.#isLive()) return;
+    this.#wanted = wantedFrames(frameIndex, direction, range, 32, 2);
+    this.#fill();
+  }
+
+  #fill() {
+    for (const frameIndex of this.#wanted) {
+      if (this.#loading.size >= MAPS_AT_ONCE) return;
+      if (!this.#masks.has(frameIndex) || this.#maps.has(frameIndex)) continue;
+      if (!this.#loading.has(frameIndex)) this.#load(frameIndex);
+    }
+  }
+
+  async #load(frameIndex) {
+    const { id } = this;
+    this.#loading.add(frameIndex);
+    try {
+      const reply = await fetch(address(`drafts/${id}/maps/${frameIndex}.png`));
+      if (!reply.ok) throw new Error(`The draft's soft map of frame ${frameIndex} could not be read.`);
+      const map = await readMap(await reply.blob());
+      if (id !== this.id) return;
+      this.#maps.set(frameIndex, map);
+      this.changed([frameIndex]);
+    } catch (error) {
+      this.#wanted = [];
+      if (id === this.id) this.failed(error);
+    } finally {
+      this.#loading.delete(frameIndex);
+      this.#fill();
+    }
+  }
+}
+
+/** Decode an 8-bit grey picture into its values, at its own size. */
+async function readMap(blob) {
+  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const { data } = context.getImageData(0, 0, width, height);
+  const values = new Uint8Array(width * height);
+  for (let at = 0; at < values.length; at++) values[at] = data[at * 4];
+  return { width, height, values };
+}

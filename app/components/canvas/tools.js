@@ -1,0 +1,254 @@
+/** The tools: from pointer gestures in frame pixels to edits of the frame that is shown. */
+
+import { layStroke, stepBrush, touchLine, touchPolygon } from "./brush.js";
+import { encode } from "./runs.js";
+import { clickNear, shownClicks } from "./state.js";
+import { isInside } from "./viewport.js";
+
+const PAINTING = new Set(["brush", "eraser", "lasso"]);
+const CLICK_REACH = 9; // CSS pixels around a click's dot
+const LEAST_LASSO_STEP = 0.5; // frame pixels
+
+export class Tools {
+  #session;
+  #sync;
+  #scene;
+  #needTarget;
+  #gesture = null;
+  #previewing = false;
+  #nextPreview = null;
+
+  /**
+   * @param {object} parts session, sync, scene; `needTarget` resolves to the target to edit, made
+   *   if there is none; `changed` is called when the overlay or the choice of tool changed
+   */
+  constructor({ session, sync, scene, needTarget, changed }) {
+    this.#session = session;
+    this.#sync = sync;
+    this.#scene = scene;
+    this.#needTarget = needTarget;
+    this.changed = changed;
+    this.tool = "positive";
+    this.layer = "target";
+    this.diameter = 24;
+    this.size = null; // of the frames
+  }
+
+  get paints() {
+    return PAINTING.has(this.tool);
+  }
+
+  /** The brush's circle follows the pointer for these. */
+  get hasCircle() {
+    return this.tool === "brush" || this.tool === "eraser";
+  }
+
+  get busy() {
+    return this.#gesture !== null;
+  }
+
+  choose(tool) {
+    this.#finish();
+    this.tool = tool;
+    if (!this.paints) this.layer = "target"; // clicks find the target; Ignore is painted
+    this.changed();
+  }
+
+  setLayer(layer) {
+    this.#finish();
+    this.layer = layer;
+    if (layer === "ignore" && !this.paints) this.tool = "brush";
+    this.changed();
+  }
+
+  toggleLayer() {
+    this.setLayer(this.layer === "target" ? "ignore" : "target");
+  }
+
+  changeBrush(steps) {
+    this.diameter = stepBrush(this.diameter, steps);
+    this.changed();
+  }
+
+  /** The outline being drawn, in frame pixels, for the lasso. */
+  get lasso() {
+    return this.#gesture?.points ?? null;
+  }
+
+  /** The box being drawn as [left, top, right, bottom], in frame pixels. */
+  get box() {
+    return this.#gesture?.kind === "box" ? orderedBox(this.#gesture.from, this.#gesture.to) : null;
+  }
+
+  /**
+   * A press on the stage.
+   *
+   * @param {{x: number, y: number}} point in frame pixels
+   * @param {number} frameIndex the frame the person sees
+   * @param {{second: boolean, alt: boolean, pressure: number, scale: number}} how `second`: the
+   *   right button, which does the tool's opposite; scale: CSS pixels per frame pixel
+   */
+  press(point, frameIndex, how) {
+    this.clearPreview();
+    if (this.paints) return this.#beginStroke(point, frameIndex, how);
+    if (this.tool === "box" && !how.second) {
+      this.#gesture = { kind: "box", frameIndex, from: point, to: point };
+      return undefined;
+    }
+    return this.#click(point, frameIndex, how);
+  }
+
+  /** Moves of a gesture, all of them since the last call. @param {{point, pressure}[]} moves */
+  move(moves) {
+    const gesture = this.#gesture;
+    if (!gesture) return;
+    for (const { point, pressure } of moves) {
+      if (gesture.kind === "brush") this.#brushTo(point, pressure);
+      else if (gesture.kind === "lasso") extendLasso(gesture.points, point);
+      else gesture.to = point;
+    }
+    this.changed();
+  }
+
+  /** The pointer was lifted: what was drawn becomes one edit. */
+  release() {
+    this.#finish();
+    this.changed();
+  }
+
+  /** Forget the gesture under way. */
+  cancel() {
+    if (!this.#gesture) return;
+    this.#gesture = null;
+    this.#scene.endStroke();
+    this.changed();
+  }
+
+  #click(point, frameIndex, { second, alt, scale }) {
+    if (!isInside(point, this.size)) return;
+    const clicks = this.#clicksOf(frameIndex);
+    const near = clickNear(clicks, point, CLICK_REACH / scale);
+    const removes = near >= 0 && (second || alt);
+    if (!removes && near >= 0) return; // a second press on a dot is a slip of the finger
+    const positive = (this.tool !== "negative") !== second;
+    const next = removes
+      ? clicks.filter((_, index) => index !== near)
+      : [...clicks, { x: point.x, y: point.y, positive }];
+    this.#submit(frameIndex, { kind: "clicks", clicks: next });
+  }
+
+  #clicksOf(frameIndex) {
+    const { targetId } = this.#session;
+    return targetId ? shownClicks(this.#sync.frame(targetId, frameIndex)) : [];
+  }
+
+  async #submit(frameIndex, edit) {
+    const targetId = this.#session.targetId ?? (await this.#needTarget());
+    if (targetId) this.#sync.edit(targetId, frameIndex, edit);
+    this.changed();
+  }
+
+  #beginStroke(point, frameIndex, { second, pressure }) {
+    const erases = (this.tool === "eraser") !== second;
+    const { pixels, repaint } = this.#scene.beginStroke(frameIndex, this.layer);
+    this.#gesture = {
+      kind: this.tool === "lasso" ? "lasso" : "brush",
+      frameIndex,
+      layer: this.layer,
+      value: erases ? 0 : 1,
+      touched: new Uint8Array(this.size.width * this.size.height),
+      any: false,
+      pixels,
+      repaint,
+      last: point,
+      points: this.tool === "lasso" ? [point] : null,
+    };
+    if (this.#gesture.kind === "brush") this.#brushTo(point, pressure);
+    this.changed();
+  }
+
+  #brushTo(point, pressure) {
+    const gesture = this.#gesture;
+    const radius = (this.diameter / 2) * pressure;
+    const rect = touchLine(gesture.touched, this.size, gesture.last, point, radius);
+    gesture.last = point;
+    this.#lay(rect);
+  }
+
+  #lay(rect) {
+    if (!rect) return;
+    const { pixels, touched, value, repaint } = this.#gesture;
+    this.#gesture.any = true;
+    layStroke(pixels, touched, value, rect, this.size.width);
+    repaint(rect);
+  }
+
+  #finish() {
+    const gesture = this.#gesture;
+    if (!gesture) return;
+    if (gesture.kind === "lasso") this.#lay(touchPolygon(gesture.touched, this.size, gesture.points));
+    this.#gesture = null;
+    this.#scene.endStroke();
+    if (gesture.kind === "box") {
+      const box = orderedBox(gesture.from, gesture.to);
+      const large = box[2] - box[0] >= 2 && box[3] - box[1] >= 2;
+      const clicks = this.#clicksOf(gesture.frameIndex);
+      if (large) this.#submit(gesture.frameIndex, { kind: "clicks", clicks, box });
+    } else if (gesture.any) {
+      this.#submit(gesture.frameIndex, {
+        kind: "stroke",
+        tool: gesture.kind === "lasso" ? "lasso" : "stroke",
+        layer: gesture.layer,
+        value: gesture.value,
+        touched: encode(gesture.touched),
+      });
+    }
+  }
+
+  /** Show what a click at `point` would do; one question at a time, the newest point wins. */
+  async hover(point, frameIndex) {
+    const { targetId } = this.#session;
+    if (this.paints || this.tool === "box" || !targetId || !isInside(point, this.size)) return;
+    this.#nextPreview = { point, frameIndex, targetId };
+    if (this.#previewing) return;
+    this.#previewing = true;
+    try {
+      while (this.#nextPreview) {
+        const asked = this.#nextPreview;
+        this.#nextPreview = null;
+        const click = { ...asked.point, positive: this.tool === "positive" };
+        const clicks = [...this.#clicksOf(asked.frameIndex), click];
+        const runs = await this.#sync.preview(asked.targetId, asked.frameIndex, clicks);
+        if (!this.#previewing) return; // Alt was let go meanwhile
+        this.#scene.preview = { frameIndex: asked.frameIndex, runs };
+        this.changed();
+      }
+    } catch (error) {
+      this.#session.notice(error.message, "error");
+    } finally {
+      this.#previewing = false;
+    }
+  }
+
+  clearPreview() {
+    this.#nextPreview = null;
+    this.#previewing = false;
+    if (!this.#scene.preview) return;
+    this.#scene.preview = null;
+    this.changed();
+  }
+}
+
+function extendLasso(points, point) {
+  const last = points.at(-1);
+  if (Math.hypot(point.x - last.x, point.y - last.y) >= LEAST_LASSO_STEP) points.push(point);
+}
+
+function orderedBox(from, to) {
+  return [
+    Math.min(from.x, to.x),
+    Math.min(from.y, to.y),
+    Math.max(from.x, to.x),
+    Math.max(from.y, to.y),
+  ];
+}
