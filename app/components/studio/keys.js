@@ -38,13 +38,12 @@ export const TABLE = Object.freeze([
   { group: "Draw", name: "brush-size", key: "Ctrl+Wheel", label: "Brush size", pointer: true },
 
   { group: "Look", name: "hide", key: "H", label: "Hide the overlay while held", hold: true },
-  { group: "Look", name: "compare", key: "C", label: "Compare the draft with the mask" },
-  { group: "Look", name: "flicker", key: "F", label: "Flicker between the two" },
   { group: "Look", name: "zoom-in", key: "+", label: "Zoom in", repeat: true },
   { group: "Look", name: "zoom-out", key: "-", label: "Zoom out", repeat: true },
   { group: "Look", name: "zoom-fit", key: "0", label: "Whole frame" },
   { group: "Look", name: "zoom-at-cursor", key: "Wheel", label: "Zoom at the cursor", pointer: true },
   { group: "Look", name: "pan", key: "Middle drag, Space drag", label: "Move the picture", pointer: true },
+  { group: "Look", name: "stats", key: "S", label: "Show how playing keeps up" },
   { group: "Look", name: "left-panel", key: ",", label: "Show or hide the clips" },
   { group: "Look", name: "right-panel", key: ".", label: "Show or hide the right panel" },
 

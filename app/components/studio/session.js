@@ -9,7 +9,8 @@
 //   range       in and out of the clip {first, last}
 //   masks       masks changed elsewhere or by a job {target_id, frames, revision}
 //   draft-frames  a running draft delivered {draft_id, frames}
-//   job {job}, worker {state, message}, connection {up}, saved {state, at}, notice {text, kind, action}
+//   ready, load-failed {message}, opening {id}, engine (segmenter or refiner chosen), theme {dark}
+//   job {job}, upload, worker {state, message}, connection {up}, saved {state, at}, notice {text, kind, action}
 
 import { address, api, ApiError, tabId } from "./api.js";
 import { keys } from "./keys.js";
@@ -288,6 +289,15 @@ export class Session extends EventTarget {
       this.notice(error.message, "error");
       return null;
     }
+  }
+
+  /** Masks changed by a request of this tab: the live channel's echo is left out, so say it here. */
+  changedHere(targetId, frames, revision = null) {
+    if (!this.clip || !frames.length) return;
+    if (revision !== null) this.clip.revision = revision;
+    const detail = { clip_id: this.clip.clip.id, target_id: targetId, frames, revision };
+    this.#say("masks", detail);
+    this.reloadClipsSoon();
   }
 
   runKey(name) {

@@ -1,0 +1,164 @@
+// The list of clips: search, filter, sort, open, remove. Cheap rows: hundreds of clips stay light.
+
+import { api, address } from "./api.js";
+import { openAddClips } from "./add_clips.js";
+import { ask } from "./dialogs.js";
+import { count, h, icon, iconButton, listen, picker } from "./dom.js";
+import { CLIP_STATES } from "./header.js";
+import { keys } from "./keys.js";
+import { session } from "./session.js";
+
+const SORTS = {
+  newest: (a, b) => b.id - a.id,
+  name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
+  "to do": (a, b) => share(a) - share(b) || a.id - b.id,
+};
+
+/** The part of a clip's frames somebody has verified, 0 to 1. */
+function share(clip) {
+  return clip.frame_count ? clip.verified_frames / clip.frame_count : 0;
+}
+
+/** The clips that match what was typed and chosen, in order. */
+export function chooseClips(clips, { search = "", state = "", sort = "newest" }) {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  return clips
+    .filter((clip) => !state || clip.state === state)
+    .filter((clip) => {
+      const text = `${clip.name} ${clip.concept} ${clip.category}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    })
+    .sort(SORTS[sort]);
+}
+
+export function mountClipPanel(element) {
+  const choice = { search: "", state: "", sort: "newest" };
+  const rows = new Map(); // clip id -> {row, shown: JSON of what it shows}
+  const search = h("input", {
+    class: "rs-field",
+    type: "search",
+    placeholder: "Search clips",
+    "aria-label": "Search clips",
+    oninput: () => {
+      choice.search = search.value;
+      draw();
+    },
+    onkeydown: (event) => event.key === "Escape" && search.blur(),
+  });
+  const state = picker("Show", [["", "all states"], ...CLIP_STATES.map((each) => [each, each])], "", (value) => {
+    choice.state = value;
+    draw();
+  });
+  const sort = picker("Sort by", Object.keys(SORTS).map((each) => [each, each]), "newest", (value) => {
+    choice.sort = value;
+    draw();
+  });
+  const total = h("span", { class: "rs-muted rs-number" });
+  const list = h("ul", { class: "rs-clip-list", tabindex: "-1", "aria-label": "Clips" });
+  element.replaceChildren(
+    h("div", { class: "rs-panel-head" }, h("h2", {}, "Clips"), total, h("span", { class: "rs-spacer" })),
+    h("div", { class: "rs-clip-filter" }, search, h("div", { class: "rs-row" }, state, sort)),
+    list,
+    h(
+      "div",
+      { class: "rs-panel-foot" },
+      h("button", { type: "button", class: "rs-button rs-wide-button", onclick: () => openAddClips() }, icon("add"), "Add clips"),
+    ),
+  );
+  draw();
+  listen(element, session, ["clips", "ready", "load-failed"], draw);
+  listen(element, session, ["clip", "opening"], mark);
+  keys.on("next-clip", () => step(1));
+  keys.on("previous-clip", () => step(-1));
+
+  function draw() {
+    if (session.clips === null) {
+      total.textContent = "";
+      list.setAttribute("aria-busy", "true");
+      list.replaceChildren(...Array.from({ length: 6 }, () => h("li", { class: "rs-skeleton rs-clip-skeleton" })));
+      return;
+    }
+    list.removeAttribute("aria-busy");
+    const shown = chooseClips(session.clips, choice);
+    total.textContent = shown.length === session.clips.length ? `${shown.length}` : `${shown.length} of ${session.clips.length}`;
+    const kept = new Set(session.clips.map((clip) => clip.id));
+    for (const id of rows.keys()) if (!kept.has(id)) rows.delete(id);
+    const items = shown.map(rowFor);
+    if (!items.length) items.push(h("li", { class: "rs-hint" }, session.clips.length ? "No clip matches." : "No clips yet."));
+    // Rows that stand where they stood are left alone: a reload of 300 clips moves nothing.
+    items.forEach((item, place) => {
+      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+    });
+    while (list.children.length > items.length) list.lastChild.remove();
+    mark();
+  }
+
+  function rowFor(clip) {
+    const facts = JSON.stringify(clip);
+    const known = rows.get(clip.id);
+    if (known?.facts === facts) return known.row;
+    const row = drawRow(clip);
+    rows.set(clip.id, { row, facts });
+    return row;
+  }
+
+  function drawRow(clip) {
+    const who = clip.annotators.length ? clip.annotators.join(", ") : "";
+    const progress = h("span", { class: "rs-clip-progress", "aria-hidden": "true" });
+    progress.style.setProperty("--masked", clip.frame_count ? clip.masked_frames / clip.frame_count : 0);
+    progress.style.setProperty("--verified", share(clip));
+    return h(
+      "li",
+      { class: "rs-clip", dataset: { clip: clip.id } },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "rs-clip-open",
+          title: `${clip.name}\n${count(clip.expressions, "expression")}, ${clip.masked_frames} of ${count(clip.frame_count, "frame")} with a mask, ${clip.verified_frames} verified`,
+          onclick: () => session.openClip(clip.id),
+        },
+        h("img", { class: "rs-thumb", src: address(clip.thumb), alt: "", loading: "lazy", decoding: "async", width: 64, height: 36 }),
+        h("span", { class: "rs-clip-words" },
+          h("span", { class: "rs-clip-title" }, clip.name),
+          h("span", { class: "rs-clip-line rs-muted" },
+            h("span", { class: "rs-state", dataset: { state: clip.state } }, clip.state),
+            clip.expressions ? h("span", { class: "rs-number" }, `${clip.expressions} expr.`) : null,
+            who ? h("span", { class: "rs-who" }, who) : null,
+          ),
+          progress,
+        ),
+      ),
+      iconButton("remove", `Remove ${clip.name}`, () => remove(clip)),
+    );
+  }
+
+  function mark() {
+    const open = session.opening ?? session.clip?.clip.id ?? null;
+    for (const [id, { row }] of rows) {
+      const current = id === open;
+      row.classList.toggle("rs-chosen", current);
+      if (current) row.firstChild.setAttribute("aria-current", "true");
+      else row.firstChild.removeAttribute("aria-current");
+    }
+  }
+
+  function step(by) {
+    const shown = chooseClips(session.clips ?? [], choice);
+    if (!shown.length) return;
+    const here = shown.findIndex((clip) => clip.id === session.clip?.clip.id);
+    const next = shown[Math.min(shown.length - 1, Math.max(0, here + by))];
+    session.openClip(next.id);
+    rows.get(next.id)?.row.scrollIntoView({ block: "nearest" });
+  }
+
+  async function remove(clip) {
+    const lost = clip.masked_frames
+      ? `Its frames, ${count(clip.expressions, "expression")} and masks on ${count(clip.masked_frames, "frame")} are deleted from the workspace.`
+      : "Its frames are deleted from the workspace; the file they came from stays.";
+    if (!(await ask(`Remove “${clip.name}”?`, `${lost} This cannot be undone.`, "Remove clip"))) return;
+    await session.change(() => api.remove(`/api/clips/${clip.id}`));
+    if (session.clip?.clip.id === clip.id) session.closeClip();
+    session.reloadClipsSoon();
+  }
+}

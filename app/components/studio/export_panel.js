@@ -1,0 +1,59 @@
+// Writing the dataset out, and saying where it went.
+
+import { address, api } from "./api.js";
+import { count, h, listen } from "./dom.js";
+import { session } from "./session.js";
+
+export const EXPORT_BUTTON = "rs-export";
+let lastJob = null;
+
+/** Start an export; `which` is "this" or "all", `step` 1 or 4, `formats` a list of names. */
+export async function startExport(which, step, formats) {
+  if (which === "this" && !session.clip) return session.notice("Open a clip first, or export all clips.");
+  if (!formats.length) return session.notice("Choose at least one format.");
+  const body = { clip_ids: which === "all" ? "all" : [session.clip.clip.id], mask_step: Number(step), formats };
+  const reply = await session.change(() => api.post("/api/export", body));
+  if (!reply) return undefined;
+  lastJob = reply.job.id;
+  session.takeJob(reply.job);
+  session.dispatchEvent(new CustomEvent("export"));
+  return undefined;
+}
+
+export function mountExportPanel(element) {
+  const box = h("div", { class: "rs-export", "aria-live": "polite" });
+  element.replaceChildren(box);
+  listen(element, session, ["job", "export"], draw);
+  draw();
+
+  function draw() {
+    const exports = [...session.jobs.values()].filter((job) => job.kind === "export");
+    const job = session.jobs.get(lastJob) ?? exports.at(-1);
+    if (!job) return box.replaceChildren();
+    if (job.state === "failed") return box.replaceChildren(h("p", { class: "rs-warning" }, job.message));
+    if (job.state === "cancelled") return box.replaceChildren(h("p", { class: "rs-muted" }, "The export was cancelled; nothing was written."));
+    if (job.state !== "done" || !job.result) {
+      return box.replaceChildren(h("p", { class: "rs-muted" }, "Writing and reading back: see the bar below."));
+    }
+    const { folder, files, frames, download } = job.result;
+    return box.replaceChildren(
+      h("p", { class: "rs-done-line" }, `${count(files, "file")}, ${count(frames, "frame")}; read back and compared.`),
+      h("code", { class: "rs-path", title: folder }, folder),
+      h("div", { class: "rs-row" },
+        h("a", { class: "rs-button rs-primary", href: address(download), download: "" }, "Download as zip"),
+        h("button", { type: "button", class: "rs-button", onclick: (event) => copy(folder, event.currentTarget) }, "Copy path"),
+      ),
+    );
+  }
+
+  async function copy(text, button) {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      // Without a secure connection the browser keeps the clipboard to itself.
+      getSelection().selectAllChildren(box.querySelector(".rs-path"));
+      button.textContent = "Selected";
+    }
+  }
+}

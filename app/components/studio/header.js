@@ -1,0 +1,111 @@
+// The top line: which clip, what it is, whether it is saved, who is annotating.
+
+import { api } from "./api.js";
+import { count, duration, h, icon, listen, picker } from "./dom.js";
+import { openKeySheet } from "./key_sheet.js";
+import { keys } from "./keys.js";
+import { session } from "./session.js";
+import { nextTheme, themeMode } from "./theme.js";
+
+export const CLIP_STATES = ["new", "drafted", "in progress", "done"];
+
+export function mountHeader(element) {
+  const name = field("Clip name", "name", "rs-clip-name");
+  const concept = field("Concept", "concept", "rs-concept");
+  concept.placeholder = "concept, as “candle melting”";
+  const category = picker("Category", [["", "no category"]], "", (value) => patch({ category: value }));
+  const state = picker("State", CLIP_STATES.map((each) => [each, each]), "new", (value) => patch({ state: value }));
+  const facts = h("span", { class: "rs-muted rs-number rs-facts" });
+  const about = h("div", { class: "rs-about", hidden: true }, name, facts, concept, category, state);
+  const saved = h("span", { class: "rs-saved rs-muted rs-number", role: "status" });
+  const annotator = h("span", { class: "rs-annotator rs-muted" });
+  const help = h(
+    "button",
+    { type: "button", class: "rs-icon-button rs-help", title: "Keys (?)", "aria-label": "Keys", onclick: openKeySheet },
+    "?",
+  );
+  const theme = h("button", { type: "button", class: "rs-icon-button", onclick: () => showTheme(nextTheme()) });
+
+  element.replaceChildren(
+    h("h1", { class: "rs-brand" }, "Refscribe"),
+    about,
+    h("span", { class: "rs-spacer" }),
+    saved,
+    annotator,
+    help,
+    theme,
+  );
+  showTheme(themeMode());
+  showClip();
+  showSession();
+  keys.on("key-sheet", openKeySheet);
+  listen(element, session, ["ready"], showSession);
+  listen(element, session, ["clip", "clips"], showClip);
+  listen(element, session, ["saved"], ({ detail }) => {
+    const time = detail.at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    saved.textContent = { saving: "saving …", saved: `saved ${time}`, failed: "not saved" }[detail.state];
+    saved.dataset.state = detail.state;
+  });
+
+  function field(label, key, style) {
+    const input = h("input", {
+      class: `rs-quiet-field ${style}`,
+      type: "text",
+      "aria-label": label,
+      spellcheck: "false",
+      autocomplete: "off",
+      onkeydown: (event) => {
+        if (event.key === "Escape") input.value = session.clip?.clip[key] ?? "";
+        if (["Enter", "Escape"].includes(event.key)) input.blur();
+      },
+      onchange: () => {
+        const value = input.value.trim();
+        if (key === "name" && !value) input.value = session.clip?.clip.name ?? "";
+        else patch({ [key]: value });
+      },
+    });
+    return input;
+  }
+
+  async function patch(fields) {
+    const { id } = session.clip.clip;
+    await session.change(() => api.patch(`/api/clips/${id}`, fields));
+    await session.reloadClip();
+    session.reloadClipsSoon();
+  }
+
+  function showSession() {
+    annotator.textContent = session.annotator ? `you: ${session.annotator}` : "";
+    annotator.title = session.workspace ? `Workspace: ${session.workspace}` : "";
+    category.replaceChildren(
+      h("option", { value: "" }, "no category"),
+      ...session.categories.map((each) => h("option", { value: each }, each)),
+    );
+    category.value = session.clip?.clip.category ?? "";
+  }
+
+  function showClip() {
+    about.hidden = !session.clip;
+    if (!session.clip) {
+      document.title = "Refscribe";
+      return;
+    }
+    const { clip } = session.clip;
+    document.title = `${clip.name} – Refscribe`;
+    for (const [input, text] of [[name, clip.name], [concept, clip.concept]]) {
+      if (document.activeElement !== input) input.value = text;
+    }
+    name.title = clip.name;
+    facts.textContent = `${clip.width}×${clip.height}, ${duration(clip.frame_count / clip.fps)}`;
+    facts.title = `${count(clip.frame_count, "frame")} at ${clip.fps} per second`;
+    category.value = clip.category;
+    state.value = clip.state;
+  }
+
+  function showTheme(mode) {
+    theme.replaceChildren(icon({ system: "system", light: "sun", dark: "moon" }[mode]));
+    const words = `Theme: ${mode === "system" ? "as the system" : mode}`;
+    theme.title = words;
+    theme.setAttribute("aria-label", words);
+  }
+}

@@ -1,0 +1,132 @@
+// The line below: what runs, how far it is, how long it will take; what failed; lost connections.
+
+import { api } from "./api.js";
+import { count, duration, h, iconButton, listen } from "./dom.js";
+import { session } from "./session.js";
+import { uploads } from "./uploads.js";
+
+const FAREWELL_MS = 6000;
+
+export function mountJobBar(element) {
+  const ended = new Map(); // job id -> job, shown for a while after it ended (failures until dismissed)
+  const seen = new Set(); // running jobs this page has watched
+  const line = h("div", { class: "rs-job-line" });
+  element.replaceChildren(line);
+  draw();
+  listen(element, session, ["upload", "connection", "worker", "ready", "load-failed", "clip"], draw);
+  listen(element, session, ["load-failed"], ({ detail }) => {
+    line.replaceChildren(problem(detail.message, "Try again", () => session.retry()));
+  });
+  listen(element, session, ["job"], ({ detail }) => {
+    const { job } = detail;
+    if (["queued", "running"].includes(job.state)) seen.add(job.id);
+    else if (detail.ended && !detail.first) {
+      ended.set(job.id, job);
+      if (job.state !== "failed") setTimeout(() => dismiss(job.id), FAREWELL_MS);
+    }
+    draw();
+  });
+
+  function dismiss(id) {
+    ended.delete(id);
+    draw();
+  }
+
+  function draw() {
+    const rows = [];
+    if (session.connected === false) {
+      rows.push(problem("The connection to Refscribe is lost. Trying again …", "Try now", () => session.retry()));
+    } else if (session.worker.state === "down") {
+      rows.push(problem(session.worker.message || "The model process stopped and is being started again.", "", null));
+    }
+    const failed = [...ended.values()].filter((job) => job.state === "failed");
+    rows.push(...failed.slice(-2).map(drawFailed));
+    const running = session.runningJobs;
+    const active = [
+      ...[...uploads.values()].map(drawUpload),
+      ...running.sort((a, b) => (b.state === "running") - (a.state === "running")).map(drawJob),
+    ];
+    rows.push(...active.slice(0, 2));
+    if (active.length > 2) rows.push(h("span", { class: "rs-muted" }, `and ${active.length - 2} more`));
+    if (!rows.length) rows.push(...[...ended.values()].slice(-1).map(drawEnded));
+    if (!rows.length) rows.push(idle());
+    line.replaceChildren(...rows);
+  }
+
+  function idle() {
+    const words = session.clip ? "Ready. Everything is saved as it happens." : "Ready.";
+    return h("span", { class: "rs-muted" }, session.ready ? words : "Starting …");
+  }
+
+  function problem(text, verb, act) {
+    return h("div", { class: "rs-job rs-problem", role: "alert" },
+      h("span", { class: "rs-ellipsis" }, text),
+      act ? h("button", { type: "button", class: "rs-button rs-small", onclick: act }, verb) : null,
+    );
+  }
+
+  function meter(done, total, label) {
+    const bar = h("progress", { class: "rs-meter", "aria-label": label, max: total || 1 });
+    if (total) bar.value = done;
+    else bar.removeAttribute("value");
+    return bar;
+  }
+
+  function drawUpload(upload) {
+    const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+    return h("div", { class: "rs-job" },
+      h("span", { class: "rs-ellipsis", title: upload.title }, upload.title),
+      meter(upload.done, upload.total, upload.title),
+      h("span", { class: "rs-muted rs-number" }, upload.total ? `${megabytes(upload.done)} / ${megabytes(upload.total)} MB` : ""),
+    );
+  }
+
+  function drawJob(job) {
+    const left = job.seconds_left !== null && job.seconds_left !== undefined && job.state === "running"
+      ? `${duration(job.seconds_left)} left` : "";
+    return h("div", { class: "rs-job", dataset: { job: job.id, state: job.state } },
+      h("span", { class: "rs-ellipsis", title: job.title }, job.title),
+      job.stage ? h("span", { class: "rs-muted rs-ellipsis" }, job.stage) : null,
+      meter(job.done, job.total, job.title),
+      h("span", { class: "rs-number" }, job.state === "queued" ? "waiting" : job.total ? `${job.done} / ${job.total}` : `${job.done || ""}`),
+      h("span", { class: "rs-muted rs-number" }, left),
+      h("button", { type: "button", class: "rs-button rs-small", "aria-label": `Cancel: ${job.title}`, onclick: (event) => cancel(job, event.currentTarget) }, "Cancel"),
+    );
+  }
+
+  function drawFailed(job) {
+    return h("div", { class: "rs-job rs-problem", role: "alert", dataset: { job: job.id, state: job.state } },
+      h("span", { class: "rs-ellipsis", title: `${job.title}: ${job.message}` }, `${job.title}: ${job.message}`),
+      job.done ? h("span", { class: "rs-muted" }, `${count(job.done, "step")} done ${job.done === 1 ? "is" : "are"} kept`) : null,
+      iconButton("close", "Dismiss", () => dismiss(job.id)),
+    );
+  }
+
+  function drawEnded(job) {
+    const words = job.state === "cancelled" ? `${job.title}: cancelled, what was done is kept` : `${job.title}: done`;
+    return h("span", { class: "rs-done-line", role: "status" }, job.message && job.state === "done" ? `${words}. ${job.message}` : words);
+  }
+
+  async function cancel(job, button) {
+    button.disabled = true;
+    await session.change(() => api.post(`/api/jobs/${job.id}/cancel`));
+  }
+}
+
+/** Sentences that come and go above the bar. */
+export function mountNotices(element) {
+  listen(element, session, ["notice"], ({ detail }) => {
+    const same = [...element.children].find((each) => each.dataset.text === detail.text);
+    same?.remove();
+    const row = h("div", { class: `rs-notice rs-${detail.kind}`, role: detail.kind === "error" ? "alert" : "status", dataset: { text: detail.text } },
+      h("span", {}, detail.text),
+      detail.action
+        ? h("button", { type: "button", class: "rs-button rs-small", onclick: () => { row.remove(); detail.action.run(); } }, detail.action.label)
+        : null,
+      iconButton("close", "Dismiss", () => row.remove()),
+    );
+    element.append(row);
+    while (element.children.length > 3) element.firstChild.remove();
+    setTimeout(() => row.remove(), detail.kind === "error" ? 20_000 : 5_000);
+  });
+}

@@ -1,0 +1,54 @@
+// Brings the parts together once they are on the page.
+
+import { acceptDrops } from "./add_clips.js";
+import { mountClipPanel } from "./clip_panel.js";
+import { mountDraftPanel } from "./draft_panel.js";
+import { mountExportPanel } from "./export_panel.js";
+import { mountExpressionPanel } from "./expression_panel.js";
+import { mountHeader } from "./header.js";
+import { mountJobBar, mountNotices } from "./job_bar.js";
+import { keys } from "./keys.js";
+import { mountPropagateState } from "./propagate_form.js";
+import { mountReviewPanel } from "./review_panel.js";
+import { mountSegmentState } from "./segment_form.js";
+import { session } from "./session.js";
+import { mountTabs } from "./tabs.js";
+import { keepTheme } from "./theme.js";
+import { mountWelcome } from "./welcome.js";
+
+const PARTS = {
+  header: mountHeader,
+  clips: mountClipPanel,
+  welcome: mountWelcome,
+  expressions: mountExpressionPanel,
+  tabs: mountTabs,
+  segment: mountSegmentState,
+  drafts: mountDraftPanel,
+  propagate: mountPropagateState,
+  review: mountReviewPanel,
+  export: mountExportPanel,
+  jobs: mountJobBar,
+  notices: mountNotices,
+};
+
+/** Put the part called `name` into `element`; called by each gr.HTML of the page when it appears. */
+export function mountPart(name, element) {
+  PARTS[name](element);
+  prepareRoot();
+}
+
+function prepareRoot() {
+  const root = document.getElementById("rs-studio");
+  if (!root || root.dataset.ready) return;
+  root.dataset.ready = "yes";
+  keepTheme();
+  keys.bind(root);
+  acceptDrops(root);
+  for (const side of ["left", "right"]) {
+    keys.on(`${side}-panel`, () => {
+      root.classList.toggle(`rs-${side}-closed`);
+      window.dispatchEvent(new Event("resize"));
+    });
+  }
+  session.start();
+}

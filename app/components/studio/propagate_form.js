@@ -1,0 +1,83 @@
+// Carrying the mask of this frame to others. Direction, refiner, overwrite and button are Gradio's.
+
+import { api } from "./api.js";
+import { h, listen } from "./dom.js";
+import { keys } from "./keys.js";
+import { session } from "./session.js";
+
+export const GO_BUTTON = "rs-propagate";
+
+/** Why nothing can be propagated now, as a sentence; "" when it can. */
+export function whyNotPropagate() {
+  if (!session.clip) return "Open a clip first.";
+  if (session.targetId === null) return "Type an expression first: a mask belongs to its target.";
+  const engine = session.refiners.find((each) => each.name === session.refiner);
+  if (engine && !engine.ready) return engine.sentence;
+  const busy = session.runningJobs.some((job) => job.kind === "propagate" && job.target_id === session.targetId);
+  return busy ? "It is being propagated: see the bar below." : "";
+}
+
+/** Carry the mask of the frame shown; `direction` is both, forward or backward. */
+export async function propagate(direction, overwrite) {
+  const reason = whyNotPropagate();
+  if (reason) {
+    session.notice(reason);
+    return;
+  }
+  const [first, last] = session.range;
+  const body = { frame_index: session.frameIndex, direction, first, last, refiner: session.refiner, overwrite };
+  const reply = await session.change(() => api.post(`/api/targets/${session.targetId}/propagate`, body));
+  if (reply) session.takeJob(reply.job);
+}
+
+/** The range between in and out, and what the engine says. */
+export function mountPropagateState(element) {
+  const first = bound("First frame", (value) => session.setRange(value, session.last));
+  const last = bound("Last frame", (value) => session.setRange(session.first, value));
+  const whole = h("button", { type: "button", class: "rs-button rs-small", onclick: () => session.setRange(null, null) }, "Whole clip");
+  const from = h("p", { class: "rs-muted" });
+  const said = h("p", { class: "rs-engine-line" });
+  element.replaceChildren(
+    h("div", { class: "rs-form-row" }, h("span", {}, "Frames"), first, h("span", {}, "to"), last, whole),
+    from,
+    said,
+  );
+  draw();
+  listen(element, session, ["ready", "engine", "clip", "target", "job", "range", "frame"], draw);
+  keys.on("propagate", () => {
+    const button = document.getElementById(GO_BUTTON);
+    if (button && !button.disabled) button.click();
+    else session.notice(whyNotPropagate());
+  });
+
+  function bound(label, set) {
+    const input = h("input", {
+      class: "rs-field rs-number-field", type: "number", min: 0, step: 1, "aria-label": label,
+      onchange: () => {
+        const value = Math.round(Number(input.value));
+        const inside = input.value !== "" && value >= 0 && value < session.frameCount;
+        if (inside) set(value);
+        else draw();
+      },
+    });
+    return input;
+  }
+
+  function draw() {
+    const [begin, end] = session.range;
+    if (document.activeElement !== first) first.value = begin;
+    if (document.activeElement !== last) last.value = end;
+    first.max = last.max = Math.max(0, session.frameCount - 1);
+    whole.hidden = session.first === null && session.last === null;
+    from.textContent = session.clip
+      ? `Starts from the mask on frame ${session.frameIndex}. ${keys.keyOf("mark-in")} and ${keys.keyOf("mark-out")} set the frames.`
+      : "";
+    const reason = whyNotPropagate();
+    said.textContent = session.clip ? reason : "";
+    const button = document.getElementById(GO_BUTTON);
+    if (button) {
+      button.disabled = reason !== "";
+      button.title = reason || `Propagate (${keys.keyOf("propagate")})`;
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// Running a segmenter on the selected expression. The picker, seed and button are Gradio's.
+
+import { api } from "./api.js";
+import { h, listen } from "./dom.js";
+import { keys } from "./keys.js";
+import { session } from "./session.js";
+
+export const RUN_BUTTON = "rs-run";
+let running = false;
+
+/** The facts of the chosen segmenter, or undefined. */
+export function chosenSegmenter() {
+  return session.segmenters.find((each) => each.name === session.segmenter);
+}
+
+/** Why the segmenter cannot run now, as a sentence; "" when it can. */
+export function whyNotRun() {
+  const engine = chosenSegmenter();
+  if (!session.clip) return "Open a clip first.";
+  if (!session.expression) return "Type an expression first: the segmenter looks for what it says.";
+  if (!engine) return "No segmenter is chosen.";
+  if (!engine.ready) return engine.sentence;
+  const busy = session.runningJobs.some(
+    (job) => job.kind === "segment" && job.clip_id === session.clip.clip.id && draftOf(job) === session.expressionId,
+  );
+  return busy ? "It is being segmented: see the bar below." : "";
+}
+
+/** The expression a segment job works on, through its draft; undefined until the draft is known. */
+function draftOf(job) {
+  return session.clip?.drafts.find((draft) => draft.id === job.draft_id)?.expression_id;
+}
+
+/** Run the chosen segmenter on the selected expression; `seed` is a whole number or null. */
+export async function runSegmenter(seed = null) {
+  const reason = whyNotRun();
+  if (reason || running) {
+    if (reason) session.notice(reason);
+    return;
+  }
+  running = true;
+  const { expressionId } = session;
+  try {
+    const body = { segmenter: session.segmenter };
+    if (seed !== null && seed !== "") body.seed = Number(seed);
+    const reply = await session.change(() => api.post(`/api/expressions/${expressionId}/segment`, body));
+    if (!reply) return;
+    session.takeJob(reply.job);
+    await session.reloadClip();
+    const draftId = reply.draft_id ?? reply.job.draft_id;
+    if (draftId && session.expressionId === expressionId) session.showDraft(draftId);
+  } finally {
+    running = false;
+    session.dispatchEvent(new CustomEvent("engine"));
+  }
+}
+
+/** The lines under the picker: what the engine is, and why it cannot run. */
+export function mountSegmentState(element) {
+  const line = h("p", { class: "rs-engine-line" });
+  element.replaceChildren(line);
+  const draw = () => {
+    const engine = chosenSegmenter();
+    const reason = whyNotRun();
+    const chip = engine?.is_demo
+      ? [h("span", { class: "rs-chip rs-demo" }, "demo"), " Trained on rendered clips; for trying the page, not for real footage. "]
+      : [];
+    const state = engine && !engine.ready ? h("span", { class: "rs-warning-text" }, engine.sentence) : null;
+    const said = state ?? (reason && session.clip ? h("span", { class: "rs-muted" }, reason) : null);
+    line.replaceChildren(...chip, ...(said ? [said] : []));
+    const button = document.getElementById(RUN_BUTTON);
+    if (button) {
+      button.disabled = reason !== "";
+      button.title = reason || `Run the segmenter (${keys.keyOf("run")})`;
+    }
+  };
+  draw();
+  listen(element, session, ["ready", "engine", "clip", "expression", "job", "draft"], draw);
+  // The Gradio button presses itself: it alone knows what the seed field holds.
+  keys.on("run", () => {
+    const button = document.getElementById(RUN_BUTTON);
+    if (button && !button.disabled) button.click();
+    else session.notice(whyNotRun() || "Open the Draft tab to run a segmenter.");
+  });
+}

@@ -1,0 +1,180 @@
+"""The page: places components and wires events; what they do lives in `components/studio`.
+
+Pickers and buttons are Gradio's and call the modules in the browser directly (`js=`): no press of a
+button passes through Gradio's queue.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from app.components.canvas import Canvas
+from app.components.studio_part import StudioPart
+from app.theme import make_theme
+from model import catalog
+
+_STYLES = ("theme", "layout", "panels")
+
+HEAD = "\n".join(
+    [
+        *(f'<link rel="stylesheet" href="studio/studio/{name}.css">' for name in _STYLES),
+        '<link rel="modulepreload" href="studio/studio/page.js">',
+    ]
+)
+
+
+def _call(module: str, function: str, parameters: str = "") -> str:
+    """JavaScript for `js=`: call `function` of studio/`module`.js with the inputs' values."""
+    address = f"new URL('studio/studio/{module}.js', document.baseURI)"
+    return (
+        f"async ({parameters}) => {{ const module = await import({address}); "
+        f"await module.{function}({parameters}); }}"
+    )
+
+
+_SET_ENGINE = """async (name) => {
+  const { session } = await import(new URL('studio/studio/session.js', document.baseURI));
+  session.set%s(name);
+}"""
+
+_ENGINES = """async () => {
+  const { session } = await import(new URL('studio/studio/session.js', document.baseURI));
+  await session.start();
+  return [session.segmenter || null, session.refiner || null];
+}"""
+
+
+def _choices(kind: str) -> list[tuple[str, str]]:
+    """(title, name) of every engine of `kind`; demo engines say so."""
+    return [
+        (f"{entry.title} (demo)" if entry.is_demo else entry.title, entry.name)
+        for entry in catalog.entries()
+        if entry.kind == kind
+    ]
+
+
+def build_page() -> gr.Blocks:
+    """The whole page.  Mount it with `mount_options()`; `/studio` and `/api` must be there."""
+    with gr.Blocks(title="Refscribe", analytics_enabled=False, fill_width=True) as page:
+        with gr.Column(elem_id="rs-studio"):
+            StudioPart("header", elem_id="rs-header")
+            StudioPart("clips", elem_id="rs-clips", fill=True)
+            Canvas(elem_id="rs-canvas")
+            StudioPart("welcome", elem_id="rs-welcome", fill=True)
+            with gr.Column(elem_id="rs-panel"):
+                StudioPart("expressions", elem_id="rs-expressions", fill=True)
+                StudioPart("tabs", elem_id="rs-tabs")
+                segmenter = _draft_tab()
+                refiner = _propagate_tab()
+                with gr.Column(elem_id="rs-tab-review", elem_classes="rs-tab"):
+                    StudioPart("review")
+                _export_tab()
+            StudioPart("jobs", elem_id="rs-jobs")
+            StudioPart("notices", elem_id="rs-notices")
+        page.load(fn=None, js=_ENGINES, outputs=[segmenter, refiner])
+    return page
+
+
+def _draft_tab() -> gr.Dropdown:
+    with gr.Column(elem_id="rs-tab-draft", elem_classes="rs-tab"):
+        with gr.Row(equal_height=False):
+            segmenter = gr.Dropdown(
+                _choices("segmenter"),
+                value=None,
+                label="Segmenter",
+                filterable=False,
+                container=False,
+                show_label=False,
+                elem_id="rs-segmenter",
+                min_width=120,
+                scale=3,
+            )
+            run = gr.Button(
+                "Run", variant="primary", size="md", elem_id="rs-run", min_width=64, scale=1
+            )
+        StudioPart("segment")
+        with gr.Accordion("Details", open=False, elem_id="rs-segment-details"):
+            seed = gr.Number(
+                value=0,
+                label="Seed: the same seed gives the same draft",
+                precision=0,
+                minimum=0,
+                elem_id="rs-seed",
+            )
+        StudioPart("drafts")
+    segmenter.input(fn=None, inputs=[segmenter], js=_SET_ENGINE % "Segmenter")
+    run.click(
+        fn=None,
+        inputs=[seed],
+        js=_call("segment_form", "runSegmenter", "seed"),
+        trigger_mode="multiple",
+    )
+    return segmenter
+
+
+def _propagate_tab() -> gr.Dropdown:
+    with gr.Column(elem_id="rs-tab-propagate", elem_classes="rs-tab"):
+        direction = gr.Radio(
+            [("Both", "both"), ("Forward", "forward"), ("Backward", "backward")],
+            value="both",
+            label="Direction",
+            show_label=False,
+            container=False,
+            elem_id="rs-direction",
+        )
+        StudioPart("propagate")
+        refiner = gr.Dropdown(
+            _choices("refiner"),
+            value=None,
+            label="Refiner, for clicks too",
+            filterable=False,
+            elem_id="rs-refiner",
+        )
+        overwrite = gr.Checkbox(
+            value=False,
+            label="also over frames edited or verified by hand",
+            container=False,
+            elem_id="rs-overwrite",
+        )
+        go = gr.Button("Propagate", variant="primary", size="md", elem_id="rs-propagate")
+    refiner.input(fn=None, inputs=[refiner], js=_SET_ENGINE % "Refiner")
+    go.click(
+        fn=None,
+        inputs=[direction, overwrite],
+        js=_call("propagate_form", "propagate", "direction, overwrite"),
+        trigger_mode="multiple",
+    )
+    return refiner
+
+
+def _export_tab() -> None:
+    with gr.Column(elem_id="rs-tab-export", elem_classes="rs-tab"):
+        clips = gr.Radio(
+            [("This clip", "this"), ("All clips", "all")],
+            value="this",
+            label="Clips",
+            show_label=False,
+            container=False,
+        )
+        step = gr.Radio(
+            [("Every frame", 1), ("Every 4th", 4)], value=1, label="Masks on", elem_id="rs-step"
+        )
+        formats = gr.CheckboxGroup(
+            [("Dataset", "ref-vps"), ("Mask images", "masks"), ("Overlay video", "overlay")],
+            value=["ref-vps"],
+            label="Formats",
+            elem_id="rs-formats",
+        )
+        write = gr.Button("Export", variant="primary", size="md", elem_id="rs-export")
+        StudioPart("export")
+    write.click(
+        fn=None,
+        inputs=[clips, step, formats],
+        js=_call("export_panel", "startExport", "which, step, formats"),
+        trigger_mode="multiple",
+    )
+
+
+def mount_options() -> dict[str, Any]:
+    """What `gr.mount_gradio_app` needs besides the page itself."""
+    return {"theme": make_theme(), "head": HEAD, "footer_links": []}
