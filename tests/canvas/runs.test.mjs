@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  area, bounds, decodeInto, encode, overlap, readMasks, writeMasks,
+  area, bounds, decodeInto, encode, frameList, overlap, readMasks, writeMasks,
 } from "../../app/components/canvas/runs.js";
 
 const SIZE = { width: 4, height: 3 };
@@ -81,4 +81,9 @@ test("bounds hold every set pixel, also where a run goes round the end of a row"
   assert.deepEqual(bounds(Uint32Array.from([3, 2, 7]), 4), { left: 0, top: 0, right: 4, bottom: 2 });
   assert.equal(bounds(Uint32Array.from([12]), 4), null);
   assert.equal(bounds(new Uint32Array(0), 4), null);
+});
+
+test("frame numbers are asked for in spans", () => {
+  assert.equal(frameList([4, 3, 20, 9, 10, 11, 3]), "3-4,9-11,20");
+  assert.equal(frameList([7]), "7");
 });

@@ -5,9 +5,9 @@
  *
  * @typedef {[number, number, number]} Colour  0..255
  * @typedef {{pixels: Uint8Array, colour: Colour, manner: Manner}} Layer
- * @typedef {"fill" | "hatch" | "faint" | "dashed"} Manner
+ * @typedef {"fill" | "hatch" | "faint" | "line" | "dashed"} Manner
  *   fill: tinted with an outline; hatch: diagonal stripes with an outline (Ignore reads without
- *   colour); faint: a thin outline and a breath of colour; dashed: a broken outline, no fill
+ *   colour); faint: a thin outline and a breath of colour; line: an outline alone; dashed: a broken one
  * @typedef {import("./brush.js").Rect} Rect
  */
 
@@ -31,7 +31,8 @@ export function compose(words, size, rect, layers, style) {
 
 function paint(words, { width, height }, rect, columns, { pixels, colour, manner }, { opacity, grain }) {
   const faint = manner === "faint";
-  const fillWord = manner === "dashed" ? 0 : word(colour, opacity * (faint ? FAINT : 1));
+  const bare = manner === "dashed" || manner === "line";
+  const fillWord = bare ? 0 : word(colour, opacity * (faint ? FAINT : 1));
   const lineWord = word(colour, faint ? 0.8 : Math.max(0.9, opacity));
   const stripeWord = word(colour, Math.min(1, opacity + 0.3));
   const sparseWord = word(colour, opacity * 0.25);

@@ -68,7 +68,8 @@ class Canvas {
   #spaceDragged = false;
   #drawMs = 0;
   #clickAt = null;
-  #clickMs = null;
+  #clickMs = null; // from a click to the painting of its answer
+  #answered = false;
   #statsAt = 0;
   #embedTimer = 0;
 
@@ -126,7 +127,6 @@ class Canvas {
           this.#goTo(frameIndex);
         }),
     });
-    this.#stage.root.append(...this.#notices.nodes);
     const { opacity } = this.#scene;
     this.#toolbar = buildToolbar({ tools: this.#tools, keys, actions, opacity });
     this.#transport = buildTransport({ keys, actions });
@@ -139,7 +139,7 @@ class Canvas {
       element(
         "div",
         { class: "rsc-frame" },
-        this.#stage.root,
+        element("div", { class: "rsc-view" }, this.#stage.root, ...this.#notices.nodes),
         this.#toolbar.root,
         this.#transport.root,
         this.#timeline.root,
@@ -151,7 +151,7 @@ class Canvas {
       {
         shownFrame: () => this.#player.shown,
         pause: () => {
-          this.#clickAt = performance.now();
+          this.#clickAt = this.#tools.paints ? null : performance.now();
           this.#pause();
         },
         isSpaceHeld: () => this.#spaceHeld,
@@ -203,7 +203,9 @@ class Canvas {
     hear("threshold", () => this.#thresholdChanged());
     hear("range", () => this.#rangeChanged());
     hear("frame", ({ from }) => from !== "canvas" && this.#show(session.frameIndex));
-    hear("masks", ({ target_id: id, frames }) => this.#sync.refresh(id, frames ?? null));
+    hear("masks", ({ target_id: id, frames }) => {
+      if (!this.#sync.telling) this.#sync.refresh(id, frames ?? null);
+    });
     hear("connection", ({ up }) => up && this.#sync.retryAll());
 
     const theme = new MutationObserver(() => this.#themeChanged());
@@ -363,7 +365,8 @@ class Canvas {
   #masksChanged(targetId, frames) {
     this.#overlayChanged(frames);
     if (targetId !== session.targetId) return;
-    this.#notices.showUnsaved(this.#sync.firstFailure());
+    this.#showUnsaved();
+    this.#answered = this.#sync.frame(targetId, this.#here).queue.length === 0;
     if (!frames || frames.includes(this.#here)) this.#showTransport();
   }
 
@@ -378,7 +381,7 @@ class Canvas {
   #withFailure(act) {
     const failure = this.#sync.firstFailure();
     if (failure) act(failure);
-    this.#notices.showUnsaved(this.#sync.firstFailure());
+    this.#showUnsaved();
   }
 
   /** The person wants this frame. */
@@ -516,6 +519,12 @@ class Canvas {
     this.#request();
   }
 
+  #showUnsaved() {
+    const failure = this.#sync.firstFailure();
+    const here = failure?.frameIndex === this.#here && failure.targetId === session.targetId;
+    this.#notices.showUnsaved(failure, here);
+  }
+
   #showTransport() {
     const { targetId } = session;
     const [first, last] = session.range;
@@ -601,6 +610,10 @@ class Canvas {
       },
     );
     this.#painted = frameIndex;
+    if (this.#answered && this.#clickAt !== null) {
+      this.#clickMs = performance.now() - this.#clickAt;
+      this.#clickAt = null;
+    }
     this.#drawMs += 0.1 * (performance.now() - began - this.#drawMs);
   }
 
@@ -622,6 +635,7 @@ class Canvas {
     this.#transport.showFrame(frameIndex ?? 0, this.#clip ? frameCount : 0);
     if (frameIndex === null) return;
     this.#timeline.showFrame(frameIndex);
+    this.#showUnsaved();
     if (this.#player.playing) session.setFrame(frameIndex, { from: "canvas" });
     this.#showTransport();
   }

@@ -5,7 +5,7 @@
  * decisions to the server and back.
  */
 
-import { encode, readMasks, writeMasks } from "./runs.js";
+import { encode, frameList, readMasks, writeMasks } from "./runs.js";
 import { decodeLayer } from "./overlay.js";
 import { emptyFrame, isUnsaved, nextToSend, reduce } from "./state.js";
 
@@ -30,6 +30,14 @@ export class MaskSync {
     this.#api = api;
     this.#session = session;
     this.changed = changed;
+    this.telling = false; // the session's "masks" event of this moment is our own news
+  }
+
+  /** Tell the page's other parts what was saved here. */
+  #tell(targetId, frames) {
+    this.telling = true;
+    this.#session.changedHere(targetId, frames);
+    this.telling = false;
   }
 
   /** Read the masks of every target of a clip; another clip's are forgotten. */
@@ -73,9 +81,9 @@ export class MaskSync {
 
   /** Read frames (null: all) of a target again; older replies lose against newer masks. */
   async refresh(targetId, frames) {
-    const frameList = frames === null ? "" : `?frames=${frames.join(",")}`;
+    const which = frames === null ? "" : `?frames=${frameList(frames)}`;
     try {
-      const buffer = await this.#api.binary(`/api/targets/${targetId}/masks.bin${frameList}`);
+      const buffer = await this.#api.binary(`/api/targets/${targetId}/masks.bin${which}`);
       this.#arrive(targetId, buffer);
     } catch (error) {
       if (this.#targets.has(targetId)) this.#session.notice(error.message, "error");
@@ -117,8 +125,9 @@ export class MaskSync {
       const masks = await this.#send(targetId, frameIndex, state, edit);
       this.#dispatch(targetId, frameIndex, { type: "saved", id: edit.id, masks });
       this.#session.saved();
+      this.#tell(targetId, [frameIndex]);
     } catch (error) {
-      this.#session.saveFailed();
+      this.#session.saved(error);
       await this.#sendFailed(targetId, frameIndex, edit, error);
     }
     this.#pump(targetId, frameIndex);
@@ -244,6 +253,7 @@ export class MaskSync {
       const body = { frames: [frameIndex], verified, ...(empty ? { empty } : {}) };
       await this.#api.post(`/api/targets/${targetId}/verify`, body);
       await this.refresh(targetId, [frameIndex]);
+      this.#tell(targetId, [frameIndex]);
     });
   }
 
@@ -256,9 +266,11 @@ export class MaskSync {
     return this.#session.change(async () => {
       const reply = await this.#api.post(`/api/clips/${this.#clipId}/${which}`, {});
       if (!reply.edit) this.#session.notice(`There is nothing to ${which}.`, "info");
-      const reads = [...groupByTarget(reply.changed)].map(([targetId, changes]) =>
-        this.refresh(targetId, [...new Set(changes.map((change) => change.frame_index))]),
-      );
+      const reads = [...groupByTarget(reply.changed)].map(async ([targetId, changes]) => {
+        const frames = [...new Set(changes.map((change) => change.frame_index))];
+        await this.refresh(targetId, frames);
+        this.#tell(targetId, frames);
+      });
       await Promise.all(reads);
       return reply.changed;
     });

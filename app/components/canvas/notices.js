@@ -7,11 +7,12 @@ export function buildNotices({ retry, discard, show }) {
   const skeleton = element("div", { class: "rsc-skeleton", "aria-hidden": "true", hidden: true });
   const stats = element("output", { class: "rsc-stats", "aria-label": "How playing keeps up", hidden: true });
   const sentence = element("span", { class: "rsc-unsaved-text" });
+  const showButton = button({ label: "Show", title: "Go to the frame that is not saved", press: show });
   const unsaved = element(
     "div",
     { class: "rsc-unsaved", role: "alert", hidden: true },
     sentence,
-    button({ label: "Show", title: "Go to the frame that is not saved", press: show }),
+    showButton,
     button({ label: "Retry", title: "Save it again", press: retry }),
     button({ label: "Discard", title: "Give up what is not saved on this frame", press: discard }),
   );
@@ -33,10 +34,14 @@ export function buildNotices({ retry, discard, show }) {
       skeleton.style.height = `${rect.height}px`;
     },
 
-    /** @param {{frameIndex: number, reason: string, message: string} | null} failure */
-    showUnsaved(failure) {
+    /**
+     * @param {{frameIndex: number, reason: string, message: string} | null} failure
+     * @param {boolean} here whether it is about the frame that is shown
+     */
+    showUnsaved(failure, here) {
       unsaved.hidden = !failure;
       if (!failure) return;
+      showButton.hidden = here;
       const { frameIndex, reason, message } = failure;
       const what =
         reason === "stale"

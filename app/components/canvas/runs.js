@@ -189,3 +189,14 @@ function sum(runs) {
   for (const run of runs) total += run;
   return total;
 }
+
+/** Frame numbers as the server's list reads them: "3,4,9-20". */
+export function frameList(frames) {
+  const spans = [];
+  for (const frameIndex of [...new Set(frames)].sort((a, b) => a - b)) {
+    const span = spans.at(-1);
+    if (span && frameIndex === span[1] + 1) span[1] = frameIndex;
+    else spans.push([frameIndex, frameIndex]);
+  }
+  return spans.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
+}

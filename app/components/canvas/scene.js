@@ -63,7 +63,8 @@ export class Scene {
       if (runs.length) found.push({ runs, colour: otherTarget(target.number), manner: "faint" });
     }
     const draft = this.#draft.mask(frameIndex);
-    if (draft) found.push({ ...draft, colour: this.#palette.rgb("--rs-draft"), manner: "fill" });
+    const draftColour = this.#palette.rgb("--rs-draft");
+    if (draft) found.push({ ...draft, colour: draftColour, manner: "fill" });
     const state = targetId ? this.#sync.frame(targetId, frameIndex) : null;
     for (const layer of ["target", "ignore"]) {
       const strokes = state ? pendingStrokes(state, layer) : [];
@@ -72,6 +73,8 @@ export class Scene {
       const colour = this.#palette.rgb(`--rs-${layer}`);
       found.push({ layer, runs, strokes, colour, manner: layer === "ignore" ? "hatch" : "fill" });
     }
+    // The annotation lies on the draft; the draft's outline lies on both, so that neither hides.
+    if (draft && found.some(({ layer }) => layer)) found.push({ ...draft, colour: draftColour, manner: "line" });
     return found;
   }
 
