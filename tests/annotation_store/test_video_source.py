@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 
 from annotation_store.errors import IngestError
 from annotation_store.video_source import (
@@ -262,3 +264,24 @@ def test_a_raw_stream_without_times_is_refused(tmp_path):
 
     with pytest.raises(IngestError, match="when its pictures are shown"):
         numbers_of(path)
+
+
+def test_high_definition_without_named_colours_is_bt_709(tmp_path):
+    picture = np.zeros((720, 1280, 3), dtype=np.uint8)
+    picture[:, :640] = (200, 60, 60)
+    picture[:, 640:] = (40, 180, 70)
+    path = tmp_path / "hd.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"qp": "4"})
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame.pts = 0
+        frame.time_base = Fraction(1, 24)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+    decoded = frames_of(path)[0].astype(int)
+
+    assert np.abs(decoded[360, 320] - (200, 60, 60)).max() < 8
+    assert np.abs(decoded[360, 960] - (40, 180, 70)).max() < 8
