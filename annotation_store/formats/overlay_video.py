@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -68,7 +69,6 @@ class OverlayWriter:
         )
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
-        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -97,21 +97,15 @@ class OverlayWriter:
         self._container.mux(self._stream.encode(picture))
 
 
-def count_frames(path: Path) -> tuple[int, Size]:
-    """How many frames a video really decodes to, and their size (H, W).
+def decoded_sizes(path: Path) -> Iterator[Size]:
+    """The size (H, W) of each frame that a video really decodes to.
 
     Raises:
-        OverlayVideoError: it cannot be decoded to its end, or holds no frame.
+        OverlayVideoError: it cannot be decoded to its end.
     """
-    count = 0
-    size = (0, 0)
     try:
         with av.open(str(path)) as container:
             for picture in container.decode(video=0):
-                size = (picture.height, picture.width)
-                count += 1
+                yield picture.height, picture.width
     except (av.error.FFmpegError, IndexError) as error:
         raise OverlayVideoError(f"“{path.name}” cannot be read back as a video.") from error
-    if count == 0:
-        raise OverlayVideoError(f"“{path.name}” holds no frame.")
-    return count, size
