@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.components.canvas import Canvas
-from app.components.studio_part import StudioPart
+from app.components.studio_part import studio_part
 from app.theme import make_theme
 from model import catalog
 
@@ -57,20 +57,20 @@ def build_page() -> gr.Blocks:
     """The whole page.  Mount it with `mount_options()`; `/studio` and `/api` must be there."""
     with gr.Blocks(title="Refscribe", analytics_enabled=False, fill_width=True) as page:
         with gr.Column(elem_id="rs-studio"):
-            StudioPart("header", elem_id="rs-header")
-            StudioPart("clips", elem_id="rs-clips", fill=True)
+            studio_part("header", elem_id="rs-header")
+            studio_part("clips", elem_id="rs-clips", fill=True)
             Canvas(elem_id="rs-canvas")
-            StudioPart("welcome", elem_id="rs-welcome", fill=True)
+            studio_part("welcome", elem_id="rs-welcome", fill=True)
             with gr.Column(elem_id="rs-panel"):
-                StudioPart("expressions", elem_id="rs-expressions", fill=True)
-                StudioPart("tabs", elem_id="rs-tabs")
+                studio_part("expressions", elem_id="rs-expressions", fill=True)
+                studio_part("tabs", elem_id="rs-tabs")
                 segmenter = _draft_tab()
                 refiner = _propagate_tab()
                 with gr.Column(elem_id="rs-tab-review", elem_classes="rs-tab"):
-                    StudioPart("review")
+                    studio_part("review")
                 _export_tab()
-            StudioPart("jobs", elem_id="rs-jobs")
-            StudioPart("notices", elem_id="rs-notices")
+            studio_part("jobs", elem_id="rs-jobs")
+            studio_part("notices", elem_id="rs-notices")
         page.load(fn=None, js=_ENGINES, outputs=[segmenter, refiner])
     return page
 
@@ -92,7 +92,7 @@ def _draft_tab() -> gr.Dropdown:
             run = gr.Button(
                 "Run", variant="primary", size="md", elem_id="rs-run", min_width=64, scale=1
             )
-        StudioPart("segment")
+        studio_part("segment")
         with gr.Accordion("Details", open=False, elem_id="rs-segment-details"):
             seed = gr.Number(
                 value=0,
@@ -101,7 +101,7 @@ def _draft_tab() -> gr.Dropdown:
                 minimum=0,
                 elem_id="rs-seed",
             )
-        StudioPart("drafts")
+        studio_part("drafts")
     segmenter.input(fn=None, inputs=[segmenter], js=_SET_ENGINE % "Segmenter")
     run.click(
         fn=None,
@@ -122,7 +122,7 @@ def _propagate_tab() -> gr.Dropdown:
             container=False,
             elem_id="rs-direction",
         )
-        StudioPart("propagate")
+        studio_part("propagate")
         refiner = gr.Dropdown(
             _choices("refiner"),
             value=None,
@@ -166,7 +166,7 @@ def _export_tab() -> None:
             elem_id="rs-formats",
         )
         write = gr.Button("Export", variant="primary", size="md", elem_id="rs-export")
-        StudioPart("export")
+        studio_part("export")
     write.click(
         fn=None,
         inputs=[clips, step, formats],

@@ -84,7 +84,7 @@ export function openAddClips() {
   async function addMedia(entry) {
     const wanted = options();
     if (!wanted) return;
-    const reply = await session.change(() => api.post(`/api/media/${entry.id}/ingest`, wanted));
+    const reply = await session.request(() => api.post(`/api/media/${entry.id}/ingest`, wanted));
     if (!reply) return;
     session.takeJob(reply.job);
     dialog.close();
@@ -98,7 +98,7 @@ export function openAddClips() {
 
 /** Ask the server to render and add the sample clips. */
 export async function requestSamples() {
-  const reply = await session.change(() => api.post("/api/samples"));
+  const reply = await session.request(() => api.post("/api/samples"));
   if (reply) session.takeJob(reply.job);
 }
 

@@ -12,7 +12,7 @@ export async function startExport(which, step, formats) {
   if (which === "this" && !session.clip) return session.notice("Open a clip first, or export all clips.");
   if (!formats.length) return session.notice("Choose at least one format.");
   const body = { clip_ids: which === "all" ? "all" : [session.clip.clip.id], mask_step: Number(step), formats };
-  const reply = await session.change(() => api.post("/api/export", body));
+  const reply = await session.request(() => api.post("/api/export", body));
   if (!reply) return undefined;
   lastJob = reply.job.id;
   session.takeJob(reply.job);

@@ -10,7 +10,7 @@ const NEW_TARGET = "new";
 const reports = new Map(); // expression id -> what the text encoder said when it was typed here
 
 export function mountExpressionPanel(element) {
-  const list = h("div", { class: "rs-targets", "aria-label": "Targets and expressions", tabindex: "-1" });
+  const list = h("div", { class: "rs-targets", role: "group", "aria-label": "Targets and expressions", tabindex: "-1" });
   const total = h("span", { class: "rs-muted rs-number" });
   const where = picker("Target of the new expression", [], NEW_TARGET, () => {});
   const text = h("input", {

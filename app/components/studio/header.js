@@ -42,8 +42,8 @@ export function mountHeader(element) {
   listen(element, session, ["ready"], showSession);
   listen(element, session, ["clip", "clips"], showClip);
   listen(element, session, ["saved"], ({ detail }) => {
-    const time = detail.at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-    saved.textContent = { saving: "saving …", saved: `saved ${time}`, failed: "not saved" }[detail.state];
+    const time = detail.at?.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    saved.textContent = { saving: "saving …", saved: `saved ${time}`, failed: "not saved" }[detail.state] ?? "";
     saved.dataset.state = detail.state;
   });
 

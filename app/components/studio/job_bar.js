@@ -109,7 +109,7 @@ export function mountJobBar(element) {
 
   async function cancel(job, button) {
     button.disabled = true;
-    await session.change(() => api.post(`/api/jobs/${job.id}/cancel`));
+    await session.request(() => api.post(`/api/jobs/${job.id}/cancel`));
   }
 }
 

@@ -26,7 +26,7 @@ export async function propagate(direction, overwrite) {
   }
   const [first, last] = session.range;
   const body = { frame_index: session.frameIndex, direction, first, last, refiner: session.refiner, overwrite };
-  const reply = await session.change(() => api.post(`/api/targets/${session.targetId}/propagate`, body));
+  const reply = await session.request(() => api.post(`/api/targets/${session.targetId}/propagate`, body));
   if (reply) session.takeJob(reply.job);
 }
 

@@ -43,7 +43,7 @@ export async function runSegmenter(seed = null) {
   try {
     const body = { segmenter: session.segmenter };
     if (seed !== null && seed !== "") body.seed = Number(seed);
-    const reply = await session.change(() => api.post(`/api/expressions/${expressionId}/segment`, body));
+    const reply = await session.request(() => api.post(`/api/expressions/${expressionId}/segment`, body));
     if (!reply) return;
     session.takeJob(reply.job);
     await session.reloadClip();

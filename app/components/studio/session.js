@@ -50,6 +50,8 @@ export class Session extends EventTarget {
   #opening = 0;
   #saves = 0;
   #saveFailed = false;
+  #savedAt = null;
+  #asked = new Set(); // jobs this tab asked for
   #live = null;
   #started = null;
 
@@ -262,29 +264,40 @@ export class Session extends EventTarget {
   /** A change is on its way to the store; balance each call with saved(), or saved(error). */
   saving() {
     this.#saves += 1;
-    this.#sayIfSaved();
+    this.#saySaved();
   }
 
   saved(error = null) {
     this.#saves = Math.max(0, this.#saves - 1);
     this.#saveFailed = error !== null;
-    this.#sayIfSaved();
+    if (!error) this.#savedAt = new Date();
+    this.#saySaved();
   }
 
-  #sayIfSaved() {
-    const state = this.#saves ? "saving" : this.#saveFailed ? "failed" : "saved";
-    this.#say("saved", { state, at: new Date() });
+  #saySaved() {
+    const rest = this.#saveFailed ? "failed" : this.#savedAt ? "saved" : "";
+    this.#say("saved", { state: this.#saves ? "saving" : rest, at: this.#savedAt });
   }
 
   /** Run a change under the header's "saving ... saved"; a refusal is shown and answered with null. */
   async change(work) {
     this.saving();
+    const result = await this.request(work);
+    this.#saves -= 1;
+    // A refused change leaves nothing unsaved behind: what was typed is back in its field.
+    if (result !== null) {
+      this.#saveFailed = false;
+      this.#savedAt = new Date();
+    }
+    this.#saySaved();
+    return result;
+  }
+
+  /** Ask the server for something that is no edit; a refusal is shown and answered with null. */
+  async request(work) {
     try {
-      const result = await work();
-      this.saved();
-      return result;
+      return (await work()) ?? true;
     } catch (error) {
-      this.saved(error);
       if (!(error instanceof ApiError)) throw error;
       this.notice(error.message, "error");
       return null;
@@ -353,9 +366,13 @@ export class Session extends EventTarget {
     return [...this.jobs.values()].filter((job) => !ENDED.includes(job.state));
   }
 
-  /** A job this tab has just been given by the server. */
+  /** A job this tab has asked the server for. */
   takeJob(job) {
-    if (job && !this.jobs.has(job.id)) this.#takeJob(job);
+    if (!job) return;
+    this.#asked.add(job.id);
+    const known = this.jobs.get(job.id);
+    if (!known) this.#takeJob(job);
+    else if (ENDED.includes(known.state)) this.#showAdded(known); // it ended before its own reply came
   }
 
   #takeJob(job) {
@@ -365,8 +382,21 @@ export class Session extends EventTarget {
     const ended = ENDED.includes(job.state) && (!before || !ENDED.includes(before.state));
     this.#say("job", { job, ended });
     if (!ended) return;
-    if (["ingest", "samples"].includes(job.kind)) this.reloadClipsSoon();
+    if (["ingest", "samples"].includes(job.kind)) this.#showAdded(job);
     if (job.clip_id && job.clip_id === this.clip?.clip.id) this.reloadClipSoon();
+  }
+
+  /** Clips were added: open the first one for who asked and has none open, else offer it. */
+  async #showAdded(job) {
+    const before = new Set((this.clips ?? []).map((clip) => clip.id));
+    if (!(await this.request(() => this.reloadClips()))) return;
+    if (job.state !== "done" || !this.#asked.has(job.id)) return;
+    const added = this.clips.filter((clip) => !before.has(clip.id)).map((clip) => clip.id);
+    const [first] = job.result?.clip_ids ?? (job.clip_id ? [job.clip_id] : added.sort((a, b) => a - b));
+    const clip = this.clips.find((each) => each.id === first);
+    if (!clip || clip.id === this.clip?.clip.id) return;
+    if (!this.clip && !this.opening) await this.openClip(clip.id);
+    else this.notice(`${clip.name} was added.`, "info", { label: "Open", run: () => this.openClip(clip.id) });
   }
 
   #takeDraft(message) {
