@@ -10,9 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from annotation_store.errors import IngestError
+from annotation_store.names import clean_text
 from annotation_store.video_source import Crop, frames_until
 
 SMALLEST_SIDE = 16
+NAME_LENGTH = 300
 TRIM_TOLERANCE_S = 0.5
 """How far a trim may reach beyond the end: what a person reads off a player is rounded."""
 
@@ -86,7 +88,7 @@ def make_plan(
     if total is not None:
         require_at_most(total, wish.limits.max_frames, "frames", shown_name)
     return Plan(
-        name=wish.name or Path(shown_name).stem,
+        name=_clip_name(wish.name, shown_name),
         source_name=shown_name,
         source_sha256=source_sha256,
         rotation=rotation,
@@ -137,6 +139,15 @@ def digest_steps(paths: Sequence[Path]) -> Generator[tuple[int, None], None, str
     if len(digests) == 1:
         return digests[0].hexdigest()
     return hashlib.sha256(b"".join(one.digest() for one in digests)).hexdigest()
+
+
+def _clip_name(wished: str | None, source_name: str) -> str:
+    """The name wished for, or one made of the source's own, whatever signs that holds."""
+    if wished is not None:
+        return clean_text(wished, "a clip's name", longest=NAME_LENGTH)
+    stem = Path(source_name).stem
+    shown = "".join(sign if sign.isprintable() else " " for sign in stem)
+    return shown.strip()[:NAME_LENGTH] or "clip"
 
 
 def _checked_crop(crop: tuple[int, int, int, int] | None, size: tuple[int, int]) -> Crop | None:
