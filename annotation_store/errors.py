@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from annotation_store.clips import Clip
+
 
 class StoreError(Exception):
     """Base of everything the store refuses; its text is written for the person."""
@@ -16,16 +21,44 @@ class IngestError(StoreError):
 
 
 class DuplicateClipError(IngestError):
-    """The same source, with the same trim and crop, is already the clip `clip_id`."""
+    """The same source, with the same trim and crop, is already `clip`."""
 
-    def __init__(self, clip_id: int, clip_name: str) -> None:
-        self.clip_id = clip_id
-        self.clip_name = clip_name
+    def __init__(self, clip: Clip) -> None:
+        self.clip = clip
         super().__init__(
-            f"This source is already in the workspace as the clip “{clip_name}”. "
+            f"This source is already in the workspace as the clip “{clip.name}”. "
             "Open that clip, or say that you want a second copy."
         )
 
 
 class ExportError(StoreError):
     """The export could not be made or did not pass its check; no folder was left."""
+
+
+class StaleMaskError(StoreError):
+    """The mask changed between reading it and saving an edit of it."""
+
+    def __init__(self, frame_index: int, *, seen: int, stored: int) -> None:
+        self.frame_index = frame_index
+        self.seen = seen
+        self.stored = stored
+        super().__init__(
+            f"Frame {frame_index} was changed elsewhere: you edited version {seen}, "
+            f"the store holds version {stored}. Reload the frame and repeat the edit."
+        )
+
+
+class WorkspaceUnusableError(StoreError):
+    """The workspace cannot be opened here."""
+
+
+class NewerWorkspaceError(WorkspaceUnusableError):
+    """The workspace was made by a newer Refscribe."""
+
+    def __init__(self, found: int, known: int) -> None:
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"This workspace was made by a newer Refscribe (its version is {found}, this program "
+            f"knows up to {known}). Update Refscribe, or open another workspace."
+        )

@@ -1,0 +1,280 @@
+"""What segmenters proposed: masks at a threshold, and the soft maps to move it afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import cv2
+import numpy as np
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from annotation_store import runs
+from annotation_store.clips import Clips
+from annotation_store.database import Database, new_id
+from annotation_store.edits import Applied, Edits, MaskChange
+from annotation_store.errors import NotFoundError, StoreError
+from annotation_store.expressions import get_expression
+from annotation_store.masks import Masks
+from annotation_store.schema import draft, draft_frame
+from video_types import Mask, Size, SoftMap
+
+State = Literal["running", "done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One run of a segmenter for one expression; everything that is needed to repeat it."""
+
+    id: int
+    clip_id: int
+    expression_id: int
+    expression_text: str
+    segmenter: str
+    weights_hash: str
+    seed: int
+    settings: Mapping[str, Any]
+    threshold: float
+    state: State
+    frames_done: int
+    note: str
+    created_at: float
+
+
+def mask_at(soft_map: SoftMap, size: Size, threshold: float) -> Mask:
+    """The mask (H, W) of a soft map (h, w) at a threshold between 0 and 1.
+
+    The map is enlarged bilinearly before it is cut, as REM does; a value at the threshold is
+    background.
+
+    >>> mask_at(np.array([[0, 255]], dtype=np.uint8), (1, 4), 0.5).tolist()
+    [[False, False, True, True]]
+    """
+    height, width = size
+    enlarged = cv2.resize(
+        soft_map.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return np.asarray(enlarged > 255 * threshold)
+
+
+class Drafts:
+    def __init__(
+        self, database: Database, folder: Path, *, clips: Clips, masks: Masks, edits: Edits
+    ) -> None:
+        self._database = database
+        self._folder = folder / "cache" / "drafts"
+        self._clips = clips
+        self._masks = masks
+        self._edits = edits
+        self._owner = f"{os.getpid()}:{uuid4().hex}"
+
+    def start(
+        self,
+        expression_id: int,
+        segmenter: str,
+        weights_hash: str,
+        seed: int,
+        settings: Mapping[str, Any],
+        threshold: float = 0.5,
+    ) -> Draft:
+        """Begin a draft; save its frames as they come and `finish` it."""
+        with self._database.write() as connection:
+            of = get_expression(connection, expression_id)
+            result = connection.execute(
+                insert(draft).values(
+                    clip_id=of.clip_id,
+                    expression_id=expression_id,
+                    expression_text=of.text,
+                    segmenter=segmenter,
+                    weights_hash=weights_hash,
+                    seed=seed,
+                    settings=dict(settings),
+                    threshold=threshold,
+                    state="running",
+                    owner=self._owner,
+                    created_at=time.time(),
+                )
+            )
+            return _get(connection, new_id(result))
+
+    def save_frames(self, draft_id: int, frames: Iterable[tuple[int, Mask, bytes]]) -> None:
+        """Keep (frame_index, mask, soft map as PNG) of frames that were delivered."""
+        folder = self._folder / str(draft_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for frame_index, mask, png in frames:
+            rows.append(
+                {"draft_id": draft_id, "frame_index": frame_index, "rle": runs.encode(mask)}
+            )
+            self._write_map(folder / f"{frame_index:05d}.png", png)
+        with self._database.write() as connection:
+            _get(connection, draft_id)
+            done = {row["frame_index"] for row in rows}
+            connection.execute(
+                draft_frame.delete().where(
+                    draft_frame.c.draft_id == draft_id, draft_frame.c.frame_index.in_(done)
+                )
+            )
+            connection.execute(insert(draft_frame), rows)
+
+    @staticmethod
+    def _write_map(path: Path, png: bytes) -> None:
+        aside = path.with_suffix(".part")
+        try:
+            aside.write_bytes(png)
+            aside.replace(path)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise StoreError(
+                f"The soft map of frame {int(path.stem)} could not be written "
+                f"({error.strerror}). Make room on the disk and run the segmenter again."
+            ) from error
+
+    def finish(self, draft_id: int, state: State, note: str = "") -> Draft:
+        with self._database.write() as connection:
+            connection.execute(
+                update(draft).where(draft.c.id == draft_id).values(state=state, note=note)
+            )
+            return _get(connection, draft_id)
+
+    def list(self, clip_id: int) -> list[Draft]:
+        """The clip's drafts, newest first."""
+        query = _with_counts().where(draft.c.clip_id == clip_id).order_by(draft.c.id.desc())
+        with self._database.read() as connection:
+            return [_draft(row) for row in connection.execute(query)]
+
+    def get(self, draft_id: int) -> Draft:
+        with self._database.read() as connection:
+            return _get(connection, draft_id)
+
+    def masks(
+        self, draft_id: int, frames: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, bytes]]:
+        """(frame_index, COCO counts) of every frame delivered so far, or of those in `frames`."""
+        query = (
+            select(draft_frame.c.frame_index, draft_frame.c.rle)
+            .where(draft_frame.c.draft_id == draft_id)
+            .order_by(draft_frame.c.frame_index)
+        )
+        wanted = None if frames is None else set(frames)
+        with self._database.read() as connection:
+            _get(connection, draft_id)
+            rows = connection.execute(query).all()
+        return [(row[0], row[1]) for row in rows if wanted is None or row[0] in wanted]
+
+    def map_path(self, draft_id: int, frame_index: int) -> Path:
+        """The PNG of a soft map; it exists for every frame delivered."""
+        if frame_index < 0:
+            raise NotFoundError(f"Frames are counted from 0; there is no frame {frame_index}.")
+        return self._folder / str(draft_id) / f"{frame_index:05d}.png"
+
+    def remove(self, draft_id: int) -> None:
+        """Discard a draft; masks accepted from it stay."""
+        with self._database.write() as connection:
+            _get(connection, draft_id)
+            connection.execute(draft.delete().where(draft.c.id == draft_id))
+        shutil.rmtree(self._folder / str(draft_id), ignore_errors=True)
+
+    def accept(
+        self,
+        draft_id: int,
+        annotator: str,
+        first: int,
+        last: int,
+        threshold: float | None = None,
+        *,
+        overwrite_edited: bool = False,
+    ) -> Applied:
+        """Make frames `first` to `last` of a draft the annotation, as one edit.
+
+        Frames verified or edited by hand are left alone unless `overwrite_edited`.
+
+        Raises:
+            StoreError: the draft has none of these frames, or all of them are edited by hand.
+        """
+        of = self.get(draft_id)
+        with self._database.read() as connection:
+            target_id = get_expression(connection, of.expression_id).target_id
+        size = self._clips.get(of.clip_id).size
+        delivered = {
+            frame_index: rle
+            for frame_index, rle in self.masks(draft_id)
+            if first <= frame_index <= last
+        }
+        if not delivered:
+            raise StoreError(f"This draft has no frames from {first} to {last}.")
+        shown = {
+            one.frame_index: one for one in self._masks.load_all(target_id) if one.layer == "target"
+        }
+        moved = threshold is not None and threshold != of.threshold
+        changes = []
+        for frame_index, rle in delivered.items():
+            there = shown.get(frame_index)
+            if there is not None and there.by_hand and not overwrite_edited:
+                continue
+            if moved and threshold is not None:
+                mask = mask_at(self.read_map(draft_id, frame_index), size, threshold)
+            else:
+                mask = runs.decode(rle, size)
+            changes.append(
+                MaskChange("target", frame_index, mask, 0 if there is None else there.version)
+            )
+        if not changes:
+            raise StoreError(
+                "All of these frames were edited or verified by hand, so nothing was replaced. "
+                "Allow overwriting them, or choose another range."
+            )
+        return self._edits.apply(target_id, "draft", annotator, changes, note=f"draft {draft_id}")
+
+    def read_map(self, draft_id: int, frame_index: int) -> SoftMap:
+        """The soft map (h, w) of one frame."""
+        path = self.map_path(draft_id, frame_index)
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.exists() else None
+        if image is None:
+            raise NotFoundError(
+                f"The soft map of frame {frame_index} is gone from the cache folder; run the "
+                "segmenter again to move the threshold."
+            )
+        return np.asarray(image, dtype=np.uint8)
+
+    def fail_abandoned(self, is_alive: Any) -> None:
+        """Mark running drafts whose program ended as failed; what they delivered stays."""
+        with self._database.write() as connection:
+            rows = connection.execute(
+                select(draft.c.id, draft.c.owner).where(draft.c.state == "running")
+            ).all()
+            for draft_id, owner in rows:
+                pid = int(owner.split(":")[0])
+                if owner != self._owner and (pid == os.getpid() or not is_alive(pid)):
+                    connection.execute(
+                        update(draft)
+                        .where(draft.c.id == draft_id)
+                        .values(state="failed", note="Refscribe ended while this was running.")
+                    )
+
+
+def _with_counts() -> Any:
+    done = (
+        select(func.count())
+        .where(draft_frame.c.draft_id == draft.c.id)
+        .scalar_subquery()
+        .label("frames_done")
+    )
+    return select(*[column for column in draft.c if column.name != "owner"], done)
+
+
+def _draft(row: Row[Any]) -> Draft:
+    return Draft(**row._mapping)
+
+
+def _get(connection: Connection, draft_id: int) -> Draft:
+    row = connection.execute(_with_counts().where(draft.c.id == draft_id)).first()
+    if row is None:
+        raise NotFoundError(f"There is no draft {draft_id}; it may have been discarded.")
+    return _draft(row)

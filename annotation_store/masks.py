@@ -1,0 +1,131 @@
+"""Reading masks.  Writing them is an edit: see `edits`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, select
+
+from annotation_store import runs
+from annotation_store.database import Database
+from annotation_store.errors import NotFoundError
+from annotation_store.schema import current, mask
+from video_types import Click, Layer, Mask, Size
+
+Origin = Literal["draft", "propagation", "click", "stroke", "import", "clear", "verify"]
+BY_HAND: frozenset[str] = frozenset({"click", "stroke", "clear"})
+"""Origins that propagation and drafts leave alone unless the person says otherwise."""
+
+
+@dataclass(frozen=True)
+class StoredMask:
+    """One version of one layer of a target on one frame.
+
+    Attributes:
+        version: counts up from 1 with every change; 0 where nothing was ever stored.
+        rle: COCO counts, or None where there is no mask.
+        origin: the kind of edit the content came from.
+        clicks: all clicks in force on the frame.
+        base_version: the version those clicks correct; 0 for none.
+    """
+
+    target_id: int
+    layer: Layer
+    frame_index: int
+    version: int
+    rle: bytes | None
+    origin: Origin | None
+    verified: bool
+    clicks: tuple[Click, ...]
+    base_version: int
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person stands for this frame, by editing or verifying it."""
+        return self.verified or self.origin in BY_HAND
+
+    def decode(self, size: Size) -> Mask:
+        """The mask (H, W).
+
+        Raises:
+            ValueError: there is none, or it is not of `size`.
+        """
+        if self.rle is None:
+            raise ValueError(f"there is no mask on frame {self.frame_index}")
+        return runs.decode(self.rle, size)
+
+
+def stored_mask(row: Row[Any]) -> StoredMask:
+    """One row of the mask table."""
+    clicks = tuple(Click(row.frame_index, x, y, bool(positive)) for x, y, positive in row.clicks)
+    return StoredMask(
+        row.target_id,
+        row.layer,
+        row.frame_index,
+        row.version,
+        row.rle,
+        row.origin,
+        row.verified,
+        clicks,
+        row.base_version,
+    )
+
+
+def currently_shown(target_id: int) -> Select[Any]:
+    """Query of every current mask row of a target."""
+    same_row = (
+        (mask.c.target_id == current.c.target_id)
+        & (mask.c.layer == current.c.layer)
+        & (mask.c.frame_index == current.c.frame_index)
+        & (mask.c.version == current.c.version)
+    )
+    return select(mask).join(current, same_row).where(current.c.target_id == target_id)
+
+
+def load_current(
+    connection: Connection, target_id: int, layer: Layer, frame_index: int
+) -> StoredMask:
+    """What is shown now, inside a transaction already begun; version 0 for nothing."""
+    query = currently_shown(target_id).where(
+        current.c.layer == layer, current.c.frame_index == frame_index
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return StoredMask(target_id, layer, frame_index, 0, None, None, False, (), 0)
+    return stored_mask(row)
+
+
+class Masks:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self, target_id: int, layer: Layer, frame_index: int) -> StoredMask:
+        """What is shown now; version 0 and no mask where nothing was ever stored."""
+        with self._database.read() as connection:
+            return load_current(connection, target_id, layer, frame_index)
+
+    def load_all(self, target_id: int, frames: Sequence[int] | None = None) -> list[StoredMask]:
+        """Current masks of both layers by frame, of all frames ever touched or of `frames`."""
+        query = currently_shown(target_id).order_by(current.c.frame_index, current.c.layer.desc())
+        if frames is not None and len(frames) < 500:  # a longer list is filtered faster here
+            query = query.where(current.c.frame_index.in_(frames))
+        with self._database.read() as connection:
+            found = [stored_mask(row) for row in connection.execute(query)]
+        wanted = None if frames is None else set(frames)
+        return [one for one in found if wanted is None or one.frame_index in wanted]
+
+    def version(self, target_id: int, layer: Layer, frame_index: int, version: int) -> StoredMask:
+        """One version, current or not."""
+        query = select(mask).where(
+            mask.c.target_id == target_id,
+            mask.c.layer == layer,
+            mask.c.frame_index == frame_index,
+            mask.c.version == version,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"Frame {frame_index} has no version {version} of this mask.")
+        return stored_mask(row)
