@@ -7,6 +7,7 @@ import { session } from "./session.js";
 
 export function mountDraftPanel(element) {
   const list = h("ul", { class: "rs-drafts", "aria-label": "Drafts" });
+  let drawn = ""; // what the list shows: a reload that changes nothing leaves a slider in hand alone
   element.replaceChildren(list);
   draw();
   listen(element, session, ["clip", "expression", "draft", "ready"], draw);
@@ -15,8 +16,11 @@ export function mountDraftPanel(element) {
   listen(element, session, ["range"], showRange);
 
   function draw() {
-    if (!session.clip) return list.replaceChildren();
-    const { drafts } = session.clip;
+    const { drafts, expressions } = session.clip ?? { drafts: [], expressions: [] };
+    const { expressionId, draftId, segmenters } = session;
+    const facts = JSON.stringify([drafts.map(({ frames_done, ...rest }) => rest), expressions, expressionId, draftId, segmenters.length]);
+    if (facts === drawn) return progress();
+    drawn = facts;
     const own = drafts.filter((draft) => draft.expression_id === session.expressionId);
     const others = drafts.filter((draft) => draft.expression_id !== session.expressionId);
     const newestFirst = (a, b) => b.id - a.id;
@@ -24,7 +28,8 @@ export function mountDraftPanel(element) {
     if (!items.length && session.expression) {
       items.push(h("li", { class: "rs-hint" }, "No drafts yet. Run a segmenter, or click on the picture to begin by hand."));
     }
-    return list.replaceChildren(...items);
+    list.replaceChildren(...items);
+    return undefined;
   }
 
   function drawDraft(draft) {

@@ -37,6 +37,7 @@ export function mountExpressionPanel(element) {
   keys.on("new-expression", () => session.clip && text.focus());
 
   function draw() {
+    if (list.querySelector("input")) return; // somebody is typing there: drawn when that is done
     foot.hidden = !session.clip;
     if (!session.clip) {
       total.textContent = "";
@@ -159,6 +160,7 @@ export function mountExpressionPanel(element) {
     const finish = (keep) => {
       if (over) return;
       over = true;
+      input.remove();
       const words = input.value.trim();
       if (keep && words !== value) save(words);
       else draw();
@@ -191,7 +193,7 @@ export function mountExpressionPanel(element) {
 
   async function remove(expression) {
     const drafts = session.clip.drafts.filter((draft) => draft.expression_id === expression.id).length;
-    const lost = drafts ? ` Its ${count(drafts, "draft")} go with it.` : "";
+    const lost = drafts ? ` Its ${count(drafts, "draft goes", "drafts go")} with it.` : "";
     const agreed = await ask(
       `Remove expression ${expression.label}?`,
       `“${expression.text}”${lost} Masks belong to the target and stay. This cannot be undone.`,

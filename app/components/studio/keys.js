@@ -11,7 +11,7 @@
  * name: what handlers register; key: the default chord; label: what the `?` sheet and the README say.
  * hold: handlers also hear the release.  repeat: holding the key down repeats the action.
  * pointer: done with the mouse and listed for completeness; it cannot be changed.
- * canvas: acts only while no panel has the keyboard focus (Tab must still walk through panels).
+ * canvas: acts only while the picture has the keyboard focus (elsewhere Tab walks from part to part).
  */
 export const TABLE = Object.freeze([
   { group: "Play", name: "play", key: "Space", label: "Play or stop", hold: true },
@@ -208,7 +208,7 @@ export class Keys {
       if (belongsToControl(event.target, pressed)) return;
       const row = rowFor(this.rows, pressed);
       if (!row || !this.#handlers.has(row.name)) return;
-      if (row.canvas && event.target !== page.body && !event.target.closest?.("[data-keys=canvas]")) return;
+      if (row.canvas && !event.target.closest?.("[data-keys=canvas]")) return;
       event.preventDefault();
       if (event.repeat && !row.repeat) return;
       if (row.hold) this.#held.set(event.code, row);
@@ -229,7 +229,10 @@ export class Keys {
     };
     // A button pressed with the mouse must not keep the keyboard: Space would press it again.
     const released = (event) => {
-      if (event.detail > 0 && root.contains(event.target)) event.target.closest?.("button")?.blur();
+      const button = event.detail > 0 && root.contains(event.target) && event.target.closest?.("button");
+      if (!button || page.querySelector("dialog[open]")) return;
+      button.blur();
+      if (page.activeElement === page.body) focusPicture(page);
     };
     page.addEventListener("keydown", down);
     page.addEventListener("keyup", up);
@@ -242,6 +245,11 @@ export class Keys {
       globalThis.removeEventListener("blur", lost);
     };
   }
+}
+
+/** Give the picture the keyboard, where there is one. */
+export function focusPicture(page = document) {
+  page.querySelector("[data-keys=canvas]")?.focus({ preventScroll: true, focusVisible: false });
 }
 
 export const keys = new Keys();

@@ -7,7 +7,7 @@ import { mountExportPanel } from "./export_panel.js";
 import { mountExpressionPanel } from "./expression_panel.js";
 import { mountHeader } from "./header.js";
 import { mountJobBar, mountNotices } from "./job_bar.js";
-import { keys } from "./keys.js";
+import { focusPicture, keys } from "./keys.js";
 import { mountPropagateState } from "./propagate_form.js";
 import { mountReviewPanel } from "./review_panel.js";
 import { mountSegmentState } from "./segment_form.js";
@@ -50,5 +50,15 @@ function prepareRoot() {
       window.dispatchEvent(new Event("resize"));
     });
   }
+  session.addEventListener("clip", ({ detail }) => {
+    requestAnimationFrame(() => {
+      if (detail.reopened && document.activeElement === document.body) focusPicture();
+    });
+  });
+  // Leaving a field with Escape brings the keys back to the picture.
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+    if (document.activeElement === document.body) focusPicture();
+  });
   session.start();
 }

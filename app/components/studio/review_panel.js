@@ -27,7 +27,7 @@ export function mountReviewPanel(element) {
 
   function draw() {
     for (const button of buttons.children) button.disabled = session.targetId === null;
-    frame.textContent = session.clip ? `Frame ${session.frameIndex} of ${session.frameCount - 1}` : "Open a clip first.";
+    frame.textContent = session.clip ? `Frame ${session.frameIndex}` : "Open a clip first.";
     const facts = session.clips?.find((clip) => clip.id === session.clip?.clip.id);
     bar.hidden = done.hidden = !facts;
     if (!facts) return;
