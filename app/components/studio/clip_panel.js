@@ -4,36 +4,13 @@ import { api, address } from "./api.js";
 import { openAddClips } from "./add_clips.js";
 import { ask } from "./dialogs.js";
 import { count, h, icon, iconButton, listen, picker } from "./dom.js";
-import { CLIP_STATES } from "./header.js";
+import { chooseClips, CLIP_STATES, share, SORTS } from "./clip_list.js";
 import { keys } from "./keys.js";
 import { session } from "./session.js";
 
-const SORTS = {
-  newest: (a, b) => b.id - a.id,
-  name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
-  "to do": (a, b) => share(a) - share(b) || a.id - b.id,
-};
-
-/** The part of a clip's frames somebody has verified, 0 to 1. */
-function share(clip) {
-  return clip.frame_count ? clip.verified_frames / clip.frame_count : 0;
-}
-
-/** The clips that match what was typed and chosen, in order. */
-export function chooseClips(clips, { search = "", state = "", sort = "newest" }) {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  return clips
-    .filter((clip) => !state || clip.state === state)
-    .filter((clip) => {
-      const text = `${clip.name} ${clip.concept} ${clip.category}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    })
-    .sort(SORTS[sort]);
-}
-
 export function mountClipPanel(element) {
   const choice = { search: "", state: "", sort: "newest" };
-  const rows = new Map(); // clip id -> {row, shown: JSON of what it shows}
+  const rows = new Map(); // clip id -> {row, facts: JSON of what it shows}
   const search = h("input", {
     class: "rs-field",
     type: "search",

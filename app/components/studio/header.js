@@ -1,13 +1,12 @@
 // The top line: which clip, what it is, whether it is saved, who is annotating.
 
 import { api } from "./api.js";
+import { CLIP_STATES } from "./clip_list.js";
 import { count, duration, h, icon, listen, picker } from "./dom.js";
 import { openKeySheet } from "./key_sheet.js";
 import { keys } from "./keys.js";
 import { session } from "./session.js";
 import { nextTheme, themeMode } from "./theme.js";
-
-export const CLIP_STATES = ["new", "drafted", "in progress", "done"];
 
 export function mountHeader(element) {
   const name = field("Clip name", "name", "rs-clip-name");
