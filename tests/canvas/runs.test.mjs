@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  area, bounds, decodeInto, encode, frameList, overlap, readMasks, writeMasks,
+  bounds, decodeInto, encode, frameList, readMasks, writeMasks,
 } from "../../app/components/canvas/runs.js";
 
 const SIZE = { width: 4, height: 3 };
@@ -65,15 +65,6 @@ test("a damaged message is refused rather than shown", () => {
   assert.throws(() => readMasks(good.slice(0, 7)), /cut short/);
   assert.throws(() => readMasks(wrongSum), /do not fill 4x3/);
   assert.throws(() => readMasks(wrongMagic), /not a masks message/);
-});
-
-test("area and overlap count what pixels would", () => {
-  const first = Uint8Array.from([1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1]);
-  const second = Uint8Array.from([0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1]);
-
-  assert.equal(area(encode(first)), 6);
-  assert.equal(overlap(encode(first), encode(second)), 4);
-  assert.equal(overlap(encode(first), encode(new Uint8Array(12))), 0);
 });
 
 test("bounds hold every set pixel, also where a run goes round the end of a row", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { nextFrame, scores, similarity } from "../../app/components/canvas/attention.js";
+import { nextFrame, scores } from "../../app/components/canvas/attention.js";
 import {
   frameAtX, rangeEndAt, spans, thumbnailPlaces, xOfFrame,
 } from "../../app/components/canvas/timeline_layout.js";
@@ -45,11 +45,6 @@ test("the ends of the range can be taken hold of", () => {
   assert.equal(rangeEndAt(101, range, 1000, 100), "first");
   assert.equal(rangeEndAt(198, range, 1000, 100), "last");
   assert.equal(rangeEndAt(150, range, 1000, 100), null);
-});
-
-test("similarity is the share two masks have in common", () => {
-  assert.equal(similarity(runs(2, 4, 6), runs(4, 4, 4)), 2 / 6);
-  assert.equal(similarity(runs(12), runs(12)), 1);
 });
 
 test("a sudden change and a hole are worth a look; settled frames are not", () => {

@@ -1,6 +1,6 @@
 /** Which frames deserve a look next, judged from the masks alone.  Pure. */
 
-import { area, overlap } from "./runs.js";
+import { similarity } from "./agreement.js";
 
 /**
  * How much a frame asks for a look; 0 for frames verified, edited by hand or without a mask.
@@ -27,13 +27,6 @@ export function scores(frames) {
     const disagreement = frame.draft?.length ? 1 - similarity(frame.runs, frame.draft) : 0;
     return Math.max(jump, disagreement);
   });
-}
-
-/** Region similarity J of two masks: 1 when both are empty. */
-export function similarity(first, second) {
-  const shared = overlap(first, second);
-  const union = area(first) + area(second) - shared;
-  return union ? shared / union : 1;
 }
 
 /**

@@ -29,12 +29,21 @@ export function paintOverlay(context, scene, viewport, dpr, colours) {
   if (scene.overlays.length) {
     place(context, viewport, dpr);
     context.imageSmoothingEnabled = viewport.scale * dpr < CRISP_FROM;
-    for (const overlay of scene.overlays) context.drawImage(overlay.bitmap, overlay.left, overlay.top);
+    for (const overlay of scene.overlays) drawOverlay(context, overlay);
   }
   context.setTransform(dpr, 0, 0, dpr, 0, 0);
   if (scene.lasso) paintLasso(context, scene.lasso.map((point) => toStage(viewport, point)), colours.lasso);
   if (scene.box) paintBox(context, scene.box, viewport);
   for (const click of scene.clicks) paintClick(context, toStage(viewport, click), click.positive, colours);
+}
+
+/** Draw an overlay, or the part of it between `from` and `until`. */
+function drawOverlay(context, { bitmap, left, top, right, from = left, until = right }) {
+  const first = Math.max(left, from);
+  const width = Math.min(right, until) - first;
+  if (width <= 0) return;
+  const { height } = bitmap;
+  context.drawImage(bitmap, first - left, 0, width, height, first, top, width, height);
 }
 
 function clear(context) {

@@ -7,11 +7,13 @@
 import { api } from "../studio/api.js";
 import { keys } from "../studio/keys.js";
 import { session } from "../studio/session.js";
+import { Agreement, mean } from "./agreement.js";
+import { nextFrame, scores } from "./attention.js";
 import { Palette } from "./colours.js";
+import { Compare } from "./compare.js";
 import { element } from "./dom.js";
 import { DraftLayer } from "./drafts.js";
 import { paintOverlay, paintPicture } from "./draw.js";
-import { nextFrame, scores } from "./attention.js";
 import { FrameSource } from "./frames.js";
 import { MaskSync } from "./mask_sync.js";
 import { buildNotices } from "./notices.js";
@@ -28,6 +30,7 @@ import { buildTransport } from "./transport.js";
 const SKELETON_AFTER_MS = 120;
 const EMBED_AFTER_MS = 350;
 const STATS_EVERY_MS = 250;
+const FIGURES_AFTER_MS = 150;
 
 /**
  * Build the canvas inside `root`, once; a second call returns the first one's canvas.
@@ -58,6 +61,9 @@ class Canvas {
   #timeline;
   #notices;
   #pointer;
+  #compare;
+  #agreement = new Agreement();
+  #figuresTimer = 0;
   #clipId = null;
   #makingTarget = null;
   #requested = 0;
@@ -135,11 +141,24 @@ class Canvas {
       setRange: (first, last) => session.setRange(first, last),
       content: () => this.#timelineContent(),
     });
+    this.#compare = new Compare({
+      scene: this.#scene,
+      stage: this.#stage,
+      keys,
+      changed: () => this.#request(),
+    });
     this.#root.replaceChildren(
       element(
         "div",
         { class: "rsc-frame" },
-        element("div", { class: "rsc-view" }, this.#stage.root, ...this.#notices.nodes),
+        element(
+          "div",
+          { class: "rsc-view" },
+          this.#stage.root,
+          this.#compare.line,
+          this.#compare.bar,
+          ...this.#notices.nodes,
+        ),
         this.#toolbar.root,
         this.#transport.root,
         this.#timeline.root,
@@ -255,6 +274,8 @@ class Canvas {
       "zoom-in": () => this.#stage.zoom(1.25),
       "zoom-out": () => this.#stage.zoom(0.8),
       "zoom-fit": () => this.#stage.zoomFit(),
+      compare: () => this.#compare.cycle(),
+      flicker: () => this.#compare.toggleFlicker(),
       stats: () => {
         this.#notices.toggleStats();
         this.#request();
@@ -283,6 +304,8 @@ class Canvas {
     this.#frames.setClip(null);
     this.#stage.close();
     this.#timeline.close();
+    this.#compare.close();
+    clearTimeout(this.#figuresTimer);
     this.#sync.close();
     delete this.#root.refscribeCanvas;
   }
@@ -373,6 +396,7 @@ class Canvas {
   #overlayChanged(frames) {
     this.#scene.forget(frames);
     this.#timeline.repaint();
+    this.#figuresSoon();
     this.#request();
   }
 
@@ -431,6 +455,8 @@ class Canvas {
   #pause() {
     if (!this.#player.playing) return;
     this.#player.stop();
+    this.#statsAt = 0;
+    this.#figuresSoon();
     session.setFrame(this.#player.wanted, { from: "canvas" });
     this.#showTransport();
     this.#embedSoon();
@@ -551,8 +577,30 @@ class Canvas {
     return { states: names, clicks, drafts: [...this.#draft.frames], range: { first, last } };
   }
 
+  /** J of mask and draft; the clip's mean is worth waiting for a pause in the work. */
+  #figuresSoon() {
+    this.#compare.setAvailable(this.#draft.id !== null && session.targetId !== null);
+    this.#figuresTimer ||= setTimeout(() => {
+      this.#figuresTimer = 0;
+      this.#showFigures();
+    }, FIGURES_AFTER_MS);
+  }
+
+  #showFigures() {
+    const { targetId } = session;
+    if (!targetId || this.#draft.id === null || this.#player.playing) return;
+    const states = this.#sync.frames(targetId);
+    const agreed = (frameIndex) => {
+      const state = states.get(frameIndex);
+      const draft = this.#draft.runs(frameIndex);
+      return this.#agreement.frame(frameIndex, state?.target.runs, draft, state?.ignore.runs);
+    };
+    this.#compare.showFigures(agreed(this.#here), mean([...this.#draft.frames].map(agreed)));
+  }
+
   #stageChanged(now) {
     this.#scene.setScale(this.#stage.viewport.scale * this.#stage.dpr);
+    this.#compare?.place();
     this.#pointer?.refreshCursor();
     if (now && this.#painted !== null) this.#paint(this.#painted);
     this.#request();
@@ -636,6 +684,7 @@ class Canvas {
     if (frameIndex === null) return;
     this.#timeline.showFrame(frameIndex);
     this.#showUnsaved();
+    if (!this.#player.playing) this.#figuresSoon();
     if (this.#player.playing) session.setFrame(frameIndex, { from: "canvas" });
     this.#showTransport();
   }

@@ -4,7 +4,8 @@
  * @typedef {import("./compose.js").Layer} Layer
  * @typedef {import("./brush.js").Rect} Rect
  * @typedef {{runs?: Uint32Array, pixels?: Uint8Array, colour: number[], manner: string,
- *   strokes?: {touched: Uint32Array, value: 0|1}[]}} Source  what a layer is made from
+ *   strokes?: {touched: Uint32Array, value: 0|1}[], minus?: Source}} Source  what a layer is made
+ *   from; `minus` is taken away from it
  * @typedef {{bitmap: ImageBitmap | OffscreenCanvas, left: number, top: number,
  *   right: number, bottom: number}} Overlay  in frame pixels
  */
@@ -22,6 +23,10 @@ export function decodeLayer(source, size, pixels, scratch) {
   for (const stroke of source.strokes ?? []) {
     decodeInto(scratch, stroke.touched);
     for (let at = 0; at < pixels.length; at++) if (scratch[at]) pixels[at] = stroke.value;
+  }
+  if (source.minus) {
+    const taken = source.minus.pixels ?? decodeLayer(source.minus, size, scratch, new Uint8Array(pixels.length));
+    for (let at = 0; at < pixels.length; at++) if (taken[at]) pixels[at] = 0;
   }
   return pixels;
 }

@@ -127,31 +127,6 @@ function nextSet(pixels, from) {
   return -1;
 }
 
-/** How many pixels are set. */
-export function area(runs) {
-  let total = 0;
-  for (let run = 1; run < runs.length; run += 2) total += runs[run];
-  return total;
-}
-
-/** How many pixels are set in both of two masks of one size. */
-export function overlap(first, second) {
-  let shared = 0;
-  let i = 0;
-  let j = 0;
-  let at = 0;
-  let endFirst = first[0] ?? 0;
-  let endSecond = second[0] ?? 0;
-  while (i < first.length && j < second.length) {
-    const stop = Math.min(endFirst, endSecond);
-    if (i & 1 && j & 1) shared += stop - at;
-    at = stop;
-    if (endFirst === stop) endFirst += first[++i] ?? 0;
-    if (endSecond === stop) endSecond += second[++j] ?? 0;
-  }
-  return shared;
-}
-
 /**
  * The smallest rectangle that holds every set pixel, or null for an empty mask.
  *
