@@ -1,0 +1,99 @@
+"""What the app may ask of a refiner: a mask from clicks on one frame, and masks carried to others.
+
+MobileSAM with optical flow is one refiner and is always at hand; SAM2 is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from video_types import Box, Click, Frame, Mask
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The answer to the clicks on one frame.
+
+    `mask` is (H, W) and honours every click: it holds the pixel of each positive one
+    and of no negative one.  `confidence` is between 0 and 1.  `candidates` are other
+    readings of the same clicks, likeliest first and `mask` not among them; empty where
+    the refiner is sure.
+    """
+
+    mask: Mask
+    confidence: float
+    candidates: tuple[Mask, ...] = ()
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """The mask that arrived on one frame, (H, W), and how sure the refiner is of it, 0 to 1."""
+
+    frame_index: int
+    mask: Mask
+    confidence: float
+
+
+class ClickRefiner(Protocol):
+    """Turns clicks on one frame into a mask."""
+
+    name: str
+
+    def prepare(self, frame: Frame, key: Hashable) -> None:
+        """Do what does not depend on the clicks now, so that the first click answers at once."""
+        ...
+
+    def refine(
+        self,
+        frame: Frame,
+        clicks: Sequence[Click],
+        prior: Mask | None,
+        *,
+        key: Hashable,
+        box: Box | None = None,
+    ) -> Refined:
+        """Segment the target under `clicks`, or correct `prior` by them.
+
+        The answer depends on the arguments alone, so leaving out the last click undoes it.
+
+        Args:
+            frame: (H, W, 3).
+            clicks: all clicks now in force on the frame, in the order they were made.
+            prior: (H, W), the mask the clicks began from, if the frame had one.  What no
+                click reaches is kept as it is.
+            key: names the frame; the same key must always come with the same frame.
+            box: a rectangle the target fills, when the person drew one.
+
+        Raises:
+            ValueError: there is neither a click nor a box, a click lies outside the
+                frame, or `prior` is not of the frame's size.
+        """
+        ...
+
+
+class MaskPropagator(Protocol):
+    """Carries masks from the frames a person settled to the frames around them."""
+
+    name: str
+
+    def propagate(
+        self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
+    ) -> Iterator[Propagated]:
+        """Yield one mask for each frame of `targets`, one frame for each step of the iterator.
+
+        Close the iterator at any time to stop; what was yielded stands.
+
+        Args:
+            frames: the whole clip; frames are read when they are needed, few at a time.
+            anchors: frame_index -> (H, W) mask to rely on.  An empty mask says that the
+                target is not in view there.  Anchors are never yielded.
+            targets: the frames wanted, in the order wanted.  A frame between two anchors
+                is filled from both.
+
+        Raises:
+            ValueError: there is no anchor, or a frame_index lies outside the clip, or a
+                mask is not of its frame's size.
+        """
+        ...
