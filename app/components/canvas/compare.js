@@ -31,7 +31,12 @@ export class Compare {
         return [way, button({ label, title, name, keys, press: () => this.choose(way), toggles: true })];
       }),
     );
-    this.figure = element("output", { class: "rsc-figure", "aria-label": "Agreement of mask and draft" });
+    this.figure = element("output", {
+      class: "rsc-figure",
+      title: "Region similarity J of mask and draft, Ignore left out: this frame, and the clip's mean",
+      "aria-label": "Agreement of mask and draft",
+      "aria-live": "off",
+    });
     this.bar = element(
       "div",
       { class: "rsc-compare", role: "toolbar", "aria-label": "Compare mask and draft", hidden: true },

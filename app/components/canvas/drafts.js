@@ -7,6 +7,7 @@ import { thresholdSoftMap } from "./soft_map.js";
 
 const MAPS_KEPT = 160;
 const MAPS_AT_ONCE = 3;
+const READ_EVERY_MS = 400;
 
 export class DraftLayer {
   #api;
@@ -51,13 +52,21 @@ export class DraftLayer {
       this.#wanted = [];
       this.changed(null);
     }
-    if (draft) this.#readSoon(other ? 0 : 400);
+    if (other) {
+      clearTimeout(this.#again);
+      this.#again = 0;
+      if (draft) this.#read();
+    } else if (draft) {
+      this.#readSoon();
+    }
   }
 
   /** A running draft delivers frames one by one: they are read together, not each for itself. */
-  #readSoon(delay) {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.#read(), delay);
+  #readSoon() {
+    this.#again ||= setTimeout(() => {
+      this.#again = 0;
+      this.#read();
+    }, READ_EVERY_MS);
   }
 
   async #read() {
@@ -67,8 +76,8 @@ export class DraftLayer {
     try {
       const { masks } = readMasks(await this.#api.binary(`/api/drafts/${id}/masks.bin`));
       if (reading !== this.#reading || id !== this.id) return;
-      const fresh = masks.filter((mask) => this.#masks.get(mask.frameIndex)?.length !== mask.runs.length);
-      for (const mask of masks) this.#masks.set(mask.frameIndex, mask.runs);
+      const fresh = masks.filter((mask) => !sameRuns(this.#masks.get(mask.frameIndex), mask.runs));
+      for (const mask of fresh) this.#masks.set(mask.frameIndex, mask.runs);
       this.changed(fresh.map((mask) => mask.frameIndex));
     } catch (error) {
       if (id === this.id) this.failed(error);
@@ -100,6 +109,12 @@ export class DraftLayer {
     const map = this.#isLive() ? this.#maps.get(frameIndex) : null;
     // Until its soft map is here a frame shows the draft's own threshold rather than nothing.
     return map ? { pixels: thresholdSoftMap(map, this.#size, this.threshold) } : { runs };
+  }
+
+  /** Stop reading; the page is left. */
+  close() {
+    clearTimeout(this.#again);
+    this.#draft = null;
   }
 
   /** Fetch soft maps around the playhead while they are of use. */
@@ -135,6 +150,10 @@ export class DraftLayer {
       this.#fill();
     }
   }
+}
+
+function sameRuns(before, after) {
+  return before?.length === after.length && before.every((run, index) => run === after[index]);
 }
 
 /** Decode an 8-bit grey picture into its values, at its own size. */

@@ -248,6 +248,7 @@ export class MaskSync {
 
   /** Say that a frame is right, or take that back; `empty` says that the target is not there. */
   async verify(targetId, frameIndex, verified, empty = false) {
+    if (this.#refusedByFailure()) return;
     await this.settled(targetId, frameIndex);
     await this.#session.change(async () => {
       const body = { frames: [frameIndex], verified, ...(empty ? { empty } : {}) };
@@ -257,8 +258,18 @@ export class MaskSync {
     });
   }
 
+  /** What waits on an edit that cannot be saved would wait for ever: say so instead. */
+  #refusedByFailure() {
+    const failure = this.firstFailure();
+    if (!failure) return false;
+    const sentence = `Frame ${failure.frameIndex} is not saved. Retry or discard it first.`;
+    this.#session.notice(sentence, "error");
+    return true;
+  }
+
   /** Undo or redo the person's last edit of this clip. @param {"undo" | "redo"} which */
   async step(which) {
+    if (this.#refusedByFailure()) return null;
     const pending = [...this.#targets].flatMap(([targetId, frames]) =>
       [...frames.keys()].map((frameIndex) => this.settled(targetId, frameIndex)),
     );

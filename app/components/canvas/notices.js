@@ -5,7 +5,7 @@ import { button, element, setText } from "./dom.js";
 export function buildNotices({ retry, discard, show }) {
   const empty = element("p", { class: "rsc-empty", hidden: true });
   const skeleton = element("div", { class: "rsc-skeleton", "aria-hidden": "true", hidden: true });
-  const stats = element("output", { class: "rsc-stats", "aria-label": "How playing keeps up", hidden: true });
+  const stats = element("output", { class: "rsc-stats", "aria-label": "How playing keeps up", "aria-live": "off", hidden: true });
   const sentence = element("span", { class: "rsc-unsaved-text" });
   const showButton = button({ label: "Show", title: "Go to the frame that is not saved", press: show });
   const unsaved = element(

@@ -6,7 +6,7 @@ const LEAST_PRESSURE = 0.15;
 /**
  * @param {import("./stage.js").Stage} stage
  * @param {import("./tools.js").Tools} tools
- * @param {{shownFrame: () => number | null, pause: () => void, spaceDragged: () => void,
+ * @param {{shownFrame: () => number | null, pressed: () => void, spaceDragged: () => void,
  *   isSpaceHeld: () => boolean}} player
  * @param {AbortSignal} signal ends the listening
  */
@@ -36,7 +36,7 @@ export function listenToPointer(stage, tools, player, signal) {
       return;
     }
     if (event.button !== 0 && event.button !== 2) return;
-    player.pause();
+    player.pressed();
     const frameIndex = player.shownFrame();
     if (frameIndex === null) return;
     drawing = event.pointerId;

@@ -22,8 +22,8 @@ const TOOLS = [
 ];
 
 /**
- * @param {object} parts tools, keys; `actions` has choose, setLayer, changeBrush, setOpacity,
- *   and hide(down); `opacity` the first value
+ * @param {{tools: import("./tools.js").Tools, keys: object, opacity: number,
+ *   actions: import("./actions.js").Actions}} parts
  * @returns {{root: HTMLElement, show: (state: object) => void}}
  */
 export function buildToolbar({ tools, keys, actions, opacity }) {

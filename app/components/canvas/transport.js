@@ -9,14 +9,13 @@ const REDO = "M10.500 3l3 3-3 3M13.500 6H7a4 4 0 0 0 0 8h3";
 const STOP = "M4 3h3v10H4zM9 3h3v10H9z";
 
 /**
- * @param {object} parts keys; `actions` has play, setSpeed, markIn, markOut, clearRange, verify,
- *   nextToLookAt, undo, redo
+ * @param {{keys: object, actions: import("./actions.js").Actions}} parts
  */
 export function buildTransport({ keys, actions }) {
-  const play = button({ label: "Play", sign: PLAY, name: "play", keys, className: "icon-only rsc-play", press: actions.play, toggles: true });
+  const play = button({ label: "Play", sign: PLAY, name: "play", keys, className: "icon-only rsc-play", press: () => actions.togglePlay(), toggles: true });
   const playing = icon(STOP);
   const paused = play.firstChild;
-  const counter = element("output", { class: "rsc-counter", "aria-label": "Frame, and the last one" });
+  const counter = element("output", { class: "rsc-counter", "aria-label": "Frame, and how many there are", "aria-live": "off" });
   const speed = element(
     "select",
     {
@@ -29,15 +28,15 @@ export function buildTransport({ keys, actions }) {
       element("option", { value: String(value), selected: value === 1 }, `x${value}`),
     ),
   );
-  const markIn = button({ label: "In", name: "mark-in", keys, title: "The range begins here", press: actions.markIn });
-  const markOut = button({ label: "Out", name: "mark-out", keys, title: "The range ends here", press: actions.markOut });
+  const markIn = button({ label: "In", name: "mark-in", keys, title: "The range begins here", press: () => actions.markIn() });
+  const markOut = button({ label: "Out", name: "mark-out", keys, title: "The range ends here", press: () => actions.markOut() });
   const range = element("output", { class: "rsc-range", "aria-label": "Range" });
-  const clear = button({ label: "Whole clip", sign: "M4 4l8 8M12 4l-8 8", className: "icon-only", title: "Back to the whole clip", press: actions.clearRange });
-  const verified = button({ label: "Verified", sign: "M3 8.500 6.500 12 13 4.500", name: "verify", keys, title: "This frame is right", press: actions.verify, className: "rsc-verified", toggles: true });
-  const next = button({ label: "Next to look at", sign: "M3 3.500 7.500 8 3 12.500M8.500 3.500 13 8l-4.500 4.500", name: "next-to-look-at", keys, title: "Go to the next frame that may be wrong", press: actions.nextToLookAt });
+  const clear = button({ label: "Whole clip", sign: "M4 4l8 8M12 4l-8 8", className: "icon-only", title: "Back to the whole clip", press: () => actions.clearRange() });
+  const verified = button({ label: "Verified", sign: "M3 8.500 6.500 12 13 4.500", name: "verify", keys, title: "This frame is right", press: () => actions.verify(false), className: "rsc-verified", toggles: true });
+  const next = button({ label: "Next to look at", sign: "M3 3.500 7.500 8 3 12.500M8.500 3.500 13 8l-4.500 4.500", name: "next-to-look-at", keys, title: "Go to the next frame that may be wrong", press: () => actions.goToNext() });
 
-  const undo = button({ label: "Undo", sign: UNDO, name: "undo", keys, className: "icon-only", press: actions.undo });
-  const redo = button({ label: "Redo", sign: REDO, name: "redo", keys, className: "icon-only", press: actions.redo });
+  const undo = button({ label: "Undo", sign: UNDO, name: "undo", keys, className: "icon-only", press: () => actions.step("undo") });
+  const redo = button({ label: "Redo", sign: REDO, name: "redo", keys, className: "icon-only", press: () => actions.step("redo") });
 
   const root = element(
     "div",
