@@ -38,10 +38,11 @@ export class FrameSource {
   }
 
   /** Fetch what is needed around `frameIndex`; what is no longer near is cancelled. */
-  want(frameIndex, direction, range, ahead, stride = 1) {
+  want(frameIndex, direction, range, { ahead, behind, stride }) {
     if (!this.#clip) return;
-    this.#wanted = wantedFrames(frameIndex, direction, range, Math.min(ahead, KEPT - 12), 8, stride);
+    this.#wanted = wantedFrames(frameIndex, direction, range, Math.min(ahead, KEPT - 12), behind, stride);
     const near = new Set(this.#wanted);
+    near.add(frameIndex - 1); // the one just missed is nearly here, and better late than not shown
     for (const [loading, controller] of this.#loading) {
       if (!near.has(loading)) controller.abort();
     }

@@ -19,6 +19,7 @@ export class MaskSync {
   #clipId = null;
   #nextEdit = 1;
   #waiting = new Map(); // "target/frame" -> resolvers of settled()
+  #failed = new Map(); // "target/frame" -> {targetId, frameIndex}: asked for at every painted frame
   #retryTimer = 0;
 
   /**
@@ -44,12 +45,14 @@ export class MaskSync {
   async open(clipId, size, targetIds, firstTarget) {
     if (clipId !== this.#clipId) {
       this.#targets.clear();
+      this.#failed.clear();
       this.#clipId = clipId;
       this.#size = size;
     }
     for (const id of [...this.#targets.keys()]) {
       if (targetIds.includes(id)) continue;
       this.#targets.delete(id);
+      for (const [key, { targetId }] of this.#failed) if (targetId === id) this.#failed.delete(key);
       this.changed(id, null);
     }
     const missing = targetIds.filter((id) => !this.#targets.has(id));
@@ -75,6 +78,9 @@ export class MaskSync {
     const after = reduce(before, event);
     if (after === before) return;
     frames.set(frameIndex, after);
+    const key = `${targetId}/${frameIndex}`;
+    if (after.failure) this.#failed.set(key, { targetId, frameIndex });
+    else this.#failed.delete(key);
     this.changed(targetId, [frameIndex]);
     if (!isUnsaved(after)) this.#wake(targetId, frameIndex);
   }
@@ -202,10 +208,9 @@ export class MaskSync {
 
   /** The connection is back: send again whatever could not reach the server. */
   retryAll() {
-    for (const [targetId, frames] of this.#targets) {
-      for (const [frameIndex, state] of frames) {
-        if (state.failure?.reason === "unreachable") this.retry(targetId, frameIndex);
-      }
+    for (const { targetId, frameIndex } of [...this.#failed.values()]) {
+      const { failure } = this.frame(targetId, frameIndex);
+      if (failure?.reason === "unreachable") this.retry(targetId, frameIndex);
     }
   }
 
@@ -216,12 +221,10 @@ export class MaskSync {
     this.refresh(targetId, [frameIndex]);
   }
 
-  /** The first frame with an edit that could not be saved, of any target, or null. */
+  /** A frame with an edit that could not be saved, of any target, or null. */
   firstFailure() {
-    for (const [targetId, frames] of this.#targets) {
-      for (const [frameIndex, { failure }] of frames) {
-        if (failure) return { targetId, frameIndex, ...failure };
-      }
+    for (const place of this.#failed.values()) {
+      return { ...place, ...this.frame(place.targetId, place.frameIndex).failure };
     }
     return null;
   }

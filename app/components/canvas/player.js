@@ -9,6 +9,8 @@ import { Playback, nextSpeed } from "./playback.js";
 
 const AHEAD_PAUSED = 24;
 const AHEAD_PLAYING = 72;
+const BEHIND_PAUSED = 8;
+const LATE_AT_MOST = 6; // frames; an older picture would mislead
 
 export class Player {
   #frames;
@@ -101,8 +103,8 @@ export class Player {
   /**
    * The frame to paint at `now`.
    *
-   * While playing, a frame whose picture is late is not waited for: the one before stays, and the
-   * next one that is due and at hand follows.
+   * While playing, a frame whose picture is late is not waited for: the newest one at hand that
+   * was due since the last is shown in its place.
    *
    * @returns {number | null} null when no picture of the clip is at hand yet
    */
@@ -114,8 +116,21 @@ export class Player {
         this.#prefetch();
       }
     }
-    if (this.#frames.get(this.wanted)) this.shown = this.wanted;
+    const newest = this.#newestAtHand();
+    if (newest !== null) this.shown = newest;
     return this.shown;
+  }
+
+  #newestAtHand() {
+    const stride = this.#playback?.stride ?? 1;
+    const late = this.playing ? LATE_AT_MOST : 0;
+    for (let back = 0; back <= late; back++) {
+      const candidate = this.wanted - back * stride;
+      if (candidate < this.range.first && back) return null;
+      if (this.#frames.get(candidate)) return candidate;
+      if (candidate === this.shown) return null;
+    }
+    return null;
   }
 
   /** The frame that follows while playing. */
@@ -126,7 +141,7 @@ export class Player {
 
   /** Note that the frame shown has been painted. */
   painted() {
-    if (this.shown === this.wanted) this.#playback?.countShown(this.shown);
+    if (this.shown !== null) this.#playback?.countShown(this.shown);
   }
 
   /** Frames shown and due since playing began, and shown per second. */
@@ -137,7 +152,11 @@ export class Player {
   }
 
   #prefetch() {
+    // While playing nothing is fetched for a frame whose time has passed.
     const ahead = this.playing ? AHEAD_PLAYING : AHEAD_PAUSED;
-    this.#frames.want(this.wanted, this.#direction, this.reach, ahead, this.#playback?.stride);
+    const behind = this.playing ? 0 : BEHIND_PAUSED;
+    const stride = this.#playback?.stride ?? 1;
+    const { first, last, wraps } = this.reach;
+    this.#frames.want(this.wanted, this.#direction, { first, last, wraps }, { ahead, behind, stride });
   }
 }

@@ -42,7 +42,7 @@ export function listenToPointer(stage, tools, player, signal) {
     drawing = event.pointerId;
     capture(root, event);
     tools.press(stage.imagePoint(event), frameIndex, {
-      second: event.button === 2 || (event.pointerType === "pen" && event.buttons === 32),
+      second: event.button === 2 || event.ctrlKey, // a Mac's right button may be Ctrl and the left
       alt: event.altKey,
       pressure: pressureOf(event),
       scale: stage.viewport.scale,

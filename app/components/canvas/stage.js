@@ -36,7 +36,10 @@ export class Stage {
     this.overlayContext = this.overlay.getContext("2d");
     this.#observer = new ResizeObserver(() => this.#measure());
     this.#observer.observe(this.root);
+    addEventListener("resize", this.#measureAgain); // another screen's pixels are no resize of ours
   }
+
+  #measureAgain = () => this.#measure();
 
   get dpr() {
     return globalThis.devicePixelRatio || 1;
@@ -113,5 +116,6 @@ export class Stage {
 
   close() {
     this.#observer.disconnect();
+    removeEventListener("resize", this.#measureAgain);
   }
 }

@@ -15,6 +15,7 @@ export class Timeline {
   #palette;
   #actions;
   #frameCount = 0;
+  #shown = 0;
   #strip = null;
   #content = { states: [], clicks: [], drafts: [], range: { first: 0, last: 0 } };
   #timer = 0;
@@ -87,6 +88,7 @@ export class Timeline {
 
   /** Move the playhead; the only thing done while playing. */
   showFrame(frameIndex) {
+    this.#shown = frameIndex;
     const x = xOfFrame(frameIndex, this.track.clientWidth, this.#frameCount);
     this.playhead.style.transform = `translateX(${x.toFixed(1)}px)`;
     setAttribute(this.track, "aria-valuenow", frameIndex);
@@ -119,6 +121,7 @@ export class Timeline {
     this.#paintThumbnails(context, width);
     this.#paintRows(context, width);
     this.#paintRange(context, width);
+    this.showFrame(this.#shown);
   }
 
   #paintThumbnails(context, width) {
