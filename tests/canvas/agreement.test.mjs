@@ -32,7 +32,9 @@ test("J equals a count of pixels on masks of every kind", () => {
   for (let seed = 1; seed < 60; seed++) {
     const bits = (factor) => Array.from({ length: 48 }, (_, at) => ((at * seed * factor) >> 4) & 1);
     const [first, second, ignore] = [bits(7919), bits(104729), bits(1299709)];
-    const counted = first.map((one, at) => [one & second[at], one | second[at]]).filter((_, at) => !ignore[at]);
+    const counted = first
+      .map((one, at) => [one & second[at], one | second[at]])
+      .filter((_, at) => !ignore[at]);
     const shared = counted.reduce((sum, [both]) => sum + both, 0);
     const union = counted.reduce((sum, [, either]) => sum + either, 0);
 
@@ -48,7 +50,11 @@ test("a frame without one mask and one draft has no figure", () => {
   assert.equal(agreement.frame(3, mask, undefined, undefined), null);
   assert.equal(agreement.frame(3, undefined, mask, undefined), null);
   assert.equal(agreement.frame(3, mask, mask, undefined), 1);
-  assert.equal(agreement.frame(3, mask, runs([1, 0]), undefined), 0, "a new draft is compared anew");
+  assert.equal(
+    agreement.frame(3, mask, runs([1, 0]), undefined),
+    0,
+    "a new draft is compared anew",
+  );
 });
 
 test("the mean leaves out frames without a figure", () => {

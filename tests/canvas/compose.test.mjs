@@ -51,7 +51,10 @@ test("the frame's own border is no outline", () => {
 
   const words = composed([{ pixels, colour: PINK, manner: "fill" }]);
 
-  assert.deepEqual(new Set(words), new Set([at(words, 5, 5)].map(([r, g, b, a]) => ((a << 24) | (b << 16) | (g << 8) | r) >>> 0)));
+  assert.deepEqual(
+    new Set(words),
+    new Set([at(words, 5, 5)].map(([r, g, b, a]) => ((a << 24) | (b << 16) | (g << 8) | r) >>> 0)),
+  );
 });
 
 test("a part composed alone equals that part of the whole", () => {

@@ -49,20 +49,30 @@ class Server {
     if (path.endsWith("/undo")) {
       const frameIndex = 4;
       this.put(frameIndex, "target", encode(new Uint8Array(PIXELS)));
-      return { edit: { id: 1 }, changed: [{ target_id: TARGET, layer: "target", frame_index: frameIndex }] };
+      return {
+        edit: { id: 1 },
+        changed: [{ target_id: TARGET, layer: "target", frame_index: frameIndex }],
+      };
     }
     return { versions: [] };
   }
 
   #read(path) {
     const asked = new URLSearchParams(path.split("?")[1]).get("frames")?.split(",").map(Number);
-    return this.#message([...this.masks.keys()].filter((key) => !asked || asked.includes(parseInt(key, 10))));
+    return this.#message(
+      [...this.masks.keys()].filter((key) => !asked || asked.includes(parseInt(key, 10))),
+    );
   }
 
   #message(keys) {
     const entries = keys.map((key) => {
       const [frameIndex, layer] = key.split("/");
-      return { frameIndex: Number(frameIndex), layer, version: this.version(key), runs: this.masks.get(key) };
+      return {
+        frameIndex: Number(frameIndex),
+        layer,
+        version: this.version(key),
+        runs: this.masks.get(key),
+      };
     });
     return writeMasks(SIZE, entries);
   }
@@ -83,11 +93,14 @@ class Server {
     const pixels = new Uint8Array(PIXELS);
     for (const { x, y } of clicks) pixels[y * SIZE.width + x] = 1;
     const version = this.put(frameIndex, "target", encode(pixels));
-    return writeMasks(SIZE, [{ frameIndex, layer: "target", version, runs: encode(pixels), clicks }]);
+    return writeMasks(SIZE, [
+      { frameIndex, layer: "target", version, runs: encode(pixels), clicks },
+    ]);
   }
 
   #check(seen, key) {
-    if (seen !== this.version(key)) throw new Refusal("Changed elsewhere.", { status: 409, code: "stale" });
+    if (seen !== this.version(key))
+      throw new Refusal("Changed elsewhere.", { status: 409, code: "stale" });
   }
 }
 
@@ -114,7 +127,8 @@ function stroke(...places) {
   for (const place of places) touched[place] = 1;
   return { kind: "stroke", layer: "target", value: 1, touched: encode(touched) };
 }
-const places = (runs) => [...decodeInto(new Uint8Array(PIXELS), runs)].flatMap((set, at) => (set ? [at] : []));
+const places = (runs) =>
+  [...decodeInto(new Uint8Array(PIXELS), runs)].flatMap((set, at) => (set ? [at] : []));
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 test("strokes made faster than they are saved all arrive, each on the one before", async () => {
@@ -155,10 +169,14 @@ test("a stroke drawn while a click is under way lies on the click's mask", async
   assert.deepEqual(places(server.masks.get("4/target")), [0, 6]);
 });
 
-test("a stroke refused as stale is kept on top of the newer mask until the person decides", async () => {
+test("a stroke refused as stale is kept on the newer mask until the person decides", async () => {
   const server = new Server();
   const { sync } = await opened(server);
-  server.put(4, "target", encode(Uint8Array.from({ length: PIXELS }, (_, at) => Number(at === 14))));
+  server.put(
+    4,
+    "target",
+    encode(Uint8Array.from({ length: PIXELS }, (_, at) => Number(at === 14))),
+  );
 
   sync.edit(TARGET, 4, stroke(1));
   await quiet();

@@ -9,14 +9,18 @@ const CLIP = { first: 0, last: 130 };
 test("frame n is due after n/24 of a second", () => {
   const playback = new Playback(0, CLIP, 1000);
 
-  for (const n of [0, 1, 23, 24, 57, 130]) assert.equal(playback.frameAt(1000 + (n * 1000) / 24), n);
+  for (const n of [0, 1, 23, 24, 57, 130])
+    assert.equal(playback.frameAt(1000 + (n * 1000) / 24), n);
 });
 
 test("playing begins where the playhead is and goes round the range", () => {
   const range = { first: 10, last: 13 };
   const at = (start, n) => new Playback(start, range, 0).frameAt((n * 1000) / 24 + 5);
 
-  assert.deepEqual([0, 1, 2, 3, 4].map((n) => at(12, n)), [12, 13, 10, 11, 12]);
+  assert.deepEqual(
+    [0, 1, 2, 3, 4].map((n) => at(12, n)),
+    [12, 13, 10, 11, 12],
+  );
   assert.equal(at(90, 0), 10, "a playhead outside the range begins at its first frame");
 });
 

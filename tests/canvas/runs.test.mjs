@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  bounds, decodeInto, encode, frameList, readMasks, writeMasks,
+  bounds,
+  decodeInto,
+  encode,
+  frameList,
+  readMasks,
+  writeMasks,
 } from "../../app/components/canvas/runs.js";
 
 const SIZE = { width: 4, height: 3 };
@@ -22,7 +27,10 @@ test("decoding takes back what encoding wrote", () => {
 
 test("a message keeps frames, layers, versions, clicks and runs", () => {
   const runs = Uint32Array.from([5, 2, 5]);
-  const clicks = [{ x: 1.5, y: 2.25, positive: true }, { x: 0, y: 0, positive: false }];
+  const clicks = [
+    { x: 1.5, y: 2.25, positive: true },
+    { x: 0, y: 0, positive: false },
+  ];
 
   const { width, height, masks } = readMasks(
     writeMasks(SIZE, [
@@ -52,6 +60,29 @@ test("flags say who made a mask and whether it was verified", () => {
   assert.equal(mask.origin, "propagation");
 });
 
+test("a message is read byte for byte as the server writes it", () => {
+  const bytes = Buffer.from(
+    "52534d310300000005000000010000003900000001000000030000000104000001000000050000000000c03f" +
+      "00001040010000000000000001000000050000000300000006000000",
+    "hex",
+  );
+
+  const { width, height, masks } = readMasks(Uint8Array.from(bytes).buffer);
+
+  assert.deepEqual([width, height], [5, 3]);
+  assert.deepEqual(masks, [
+    {
+      frameIndex: 57,
+      layer: "ignore",
+      version: 3,
+      verified: true,
+      origin: "stroke",
+      clicks: [{ x: 1.5, y: 2.25, positive: true }],
+      runs: Uint32Array.from([0, 1, 5, 3, 6]),
+    },
+  ]);
+});
+
 test("a damaged message is refused rather than shown", () => {
   const good = writeMasks(SIZE, [
     { frameIndex: 0, layer: "target", version: 1, runs: Uint32Array.from([4, 8]) },
@@ -68,8 +99,18 @@ test("a damaged message is refused rather than shown", () => {
 });
 
 test("bounds hold every set pixel, also where a run goes round the end of a row", () => {
-  assert.deepEqual(bounds(Uint32Array.from([5, 2, 5]), 4), { left: 1, top: 1, right: 3, bottom: 2 });
-  assert.deepEqual(bounds(Uint32Array.from([3, 2, 7]), 4), { left: 0, top: 0, right: 4, bottom: 2 });
+  assert.deepEqual(bounds(Uint32Array.from([5, 2, 5]), 4), {
+    left: 1,
+    top: 1,
+    right: 3,
+    bottom: 2,
+  });
+  assert.deepEqual(bounds(Uint32Array.from([3, 2, 7]), 4), {
+    left: 0,
+    top: 0,
+    right: 4,
+    bottom: 2,
+  });
   assert.equal(bounds(Uint32Array.from([12]), 4), null);
   assert.equal(bounds(new Uint32Array(0), 4), null);
 });

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  clickNear, emptyFrame, isVerified, nextToSend, pendingStrokes, reduce, shownClicks, stateName,
+  clickNear,
+  emptyFrame,
+  isVerified,
+  nextToSend,
+  pendingStrokes,
+  reduce,
+  shownClicks,
+  stateName,
 } from "../../app/components/canvas/state.js";
 
 const FRAME = 57;
@@ -10,10 +17,24 @@ const HERE = { x: 10, y: 20, positive: true };
 const THERE = { x: 90, y: 20, positive: false };
 
 function mask(version, { layer = "target", clicks = [], origin = "click", verified = false } = {}) {
-  return { frameIndex: FRAME, layer, version, verified, origin, clicks, runs: Uint32Array.from([version, 1]) };
+  return {
+    frameIndex: FRAME,
+    layer,
+    version,
+    verified,
+    origin,
+    clicks,
+    runs: Uint32Array.from([version, 1]),
+  };
 }
 const clicksEdit = (id, clicks) => ({ id, kind: "clicks", clicks });
-const stroke = (id, layer = "target") => ({ id, kind: "stroke", layer, value: 1, touched: Uint32Array.from([3, 4]) });
+const stroke = (id, layer = "target") => ({
+  id,
+  kind: "stroke",
+  layer,
+  value: 1,
+  touched: Uint32Array.from([3, 4]),
+});
 const after = (...events) => events.reduce(reduce, emptyFrame(FRAME));
 const edited = (edit) => ({ type: "edited", edit });
 
@@ -56,14 +77,24 @@ test("of several fast clicks the newest set follows the one under way", () => {
     edited(clicksEdit(3, [HERE, THERE, HERE])),
   );
 
-  assert.deepEqual(state.queue.map((edit) => edit.id), [1, 3]);
+  assert.deepEqual(
+    state.queue.map((edit) => edit.id),
+    [1, 3],
+  );
   assert.equal(shownClicks(state).length, 3);
 });
 
 test("a click after a waiting stroke does not swallow the stroke", () => {
-  const state = after(edited(clicksEdit(1, [HERE])), edited(stroke(2)), edited(clicksEdit(3, [THERE])));
+  const state = after(
+    edited(clicksEdit(1, [HERE])),
+    edited(stroke(2)),
+    edited(clicksEdit(3, [THERE])),
+  );
 
-  assert.deepEqual(state.queue.map((edit) => edit.id), [1, 2, 3]);
+  assert.deepEqual(
+    state.queue.map((edit) => edit.id),
+    [1, 2, 3],
+  );
 });
 
 test("clicks show at once, and a stroke on the target begins a new series", () => {
@@ -116,14 +147,18 @@ test("what could not be saved stays in hand until it is sent again or given up",
 });
 
 test("a frame with an unsaved edit is not verified any more", () => {
-  const verified = after({ type: "maskArrived", mask: mask(3, { verified: true, origin: "verify" }) });
+  const verified = after({
+    type: "maskArrived",
+    mask: mask(3, { verified: true, origin: "verify" }),
+  });
 
   assert.equal(isVerified(verified), true);
   assert.equal(isVerified(reduce(verified, edited(stroke(1)))), false);
 });
 
 test("the timeline's states follow where the mask came from", () => {
-  const from = (origin, extra = {}) => stateName(after({ type: "maskArrived", mask: mask(1, { origin, ...extra }) }));
+  const from = (origin, extra = {}) =>
+    stateName(after({ type: "maskArrived", mask: mask(1, { origin, ...extra }) }));
 
   assert.equal(stateName(emptyFrame(FRAME)), "none");
   assert.equal(from("draft"), "draft");

@@ -3,7 +3,11 @@ import { test } from "node:test";
 
 import { nextFrame, scores } from "../../app/components/canvas/attention.js";
 import {
-  frameAtX, rangeEndAt, spans, thumbnailPlaces, xOfFrame,
+  frameAtX,
+  rangeEndAt,
+  spans,
+  thumbnailPlaces,
+  xOfFrame,
 } from "../../app/components/canvas/timeline_layout.js";
 
 const runs = (...lengths) => Uint32Array.from(lengths);
@@ -34,8 +38,19 @@ test("thumbnails fill the track with the tile nearest to each place", () => {
 
   const places = thumbnailPlaces(256, 36, strip, 101);
 
-  assert.deepEqual(places.map(({ tile }) => tile), [0, 1, 1, 2]);
-  assert.deepEqual(places.map(({ left, width }) => [left, width]), [[0, 64], [64, 64], [128, 64], [192, 64]]);
+  assert.deepEqual(
+    places.map(({ tile }) => tile),
+    [0, 1, 1, 2],
+  );
+  assert.deepEqual(
+    places.map(({ left, width }) => [left, width]),
+    [
+      [0, 64],
+      [64, 64],
+      [128, 64],
+      [192, 64],
+    ],
+  );
   assert.deepEqual(thumbnailPlaces(256, 36, { frames: [], tileWidth: 0, tileHeight: 0 }, 101), []);
 });
 
@@ -51,8 +66,14 @@ test("a sudden change and a hole are worth a look; settled frames are not", () =
   const steady = runs(2, 8, 10);
   const wild = runs(11, 8, 1);
   const values = scores([
-    frame(steady), frame(steady), frame(wild), frame(steady), frame(runs()), frame(steady),
-    frame(wild, { settled: true }), frame(steady),
+    frame(steady),
+    frame(steady),
+    frame(wild),
+    frame(steady),
+    frame(runs()),
+    frame(steady),
+    frame(wild, { settled: true }),
+    frame(steady),
   ]);
 
   assert.equal(values[1], 0);

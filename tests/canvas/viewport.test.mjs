@@ -2,12 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  MAX_SCALE, MIN_SCALE, fit, grainOf, isInside, panBy, pointerToStage, resized, toImage, toStage, zoomAt,
+  MAX_SCALE,
+  MIN_SCALE,
+  fit,
+  grainOf,
+  isInside,
+  panBy,
+  pointerToStage,
+  resized,
+  toImage,
+  toStage,
+  zoomAt,
 } from "../../app/components/canvas/viewport.js";
 
 const IMAGE = { width: 1280, height: 720 };
 const STAGE = { width: 768, height: 600 };
-const near = (actual, expected) => assert.ok(Math.abs(actual - expected) < 1e-9, `${actual} != ${expected}`);
+const near = (actual, expected) =>
+  assert.ok(Math.abs(actual - expected) < 1e-9, `${actual} != ${expected}`);
 
 test("fitting shows the whole frame in the middle", () => {
   const viewport = fit(IMAGE, STAGE, 8);
@@ -62,7 +73,10 @@ test("a stage that grows keeps its middle", () => {
 test("a pointer is placed by the rectangle of the moment, scaled pages included", () => {
   const rect = { left: 120, top: -340, width: 384, height: 300 }; // half size, page scrolled down
 
-  assert.deepEqual(pointerToStage({ clientX: 312, clientY: -190 }, rect, STAGE), { x: 384, y: 300 });
+  assert.deepEqual(pointerToStage({ clientX: 312, clientY: -190 }, rect, STAGE), {
+    x: 384,
+    y: 300,
+  });
 });
 
 test("the right and bottom edges are outside the frame", () => {

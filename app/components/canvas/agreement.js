@@ -48,7 +48,8 @@ export class Agreement {
   frame(frameIndex, mask, draft, ignore) {
     if (!mask?.length || !draft?.length) return null;
     const known = this.#known.get(frameIndex);
-    if (known?.mask === mask && known.draft === draft && known.ignore === ignore) return known.value;
+    if (known?.mask === mask && known.draft === draft && known.ignore === ignore)
+      return known.value;
     const value = similarity(mask, draft, ignore);
     this.#known.set(frameIndex, { mask, draft, ignore, value });
     return value;

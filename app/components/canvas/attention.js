@@ -38,10 +38,14 @@ export function scores(frames) {
  * @returns {number | null} null when no frame is worth a look
  */
 export function nextFrame(values, frameIndex, least = 0.08) {
-  const worth = values.map((value, index) => ({ value, index })).filter(({ value }) => value >= least);
+  const worth = values
+    .map((value, index) => ({ value, index }))
+    .filter(({ value }) => value >= least);
   if (!worth.length) return null;
   const ordered = worth.map(({ value }) => value).sort((a, b) => b - a);
   const bar = ordered[Math.floor((ordered.length - 1) / 3)];
   const best = worth.filter(({ value }) => value >= bar).map(({ index }) => index);
-  return best.find((index) => index > frameIndex) ?? best.find((index) => index !== frameIndex) ?? null;
+  return (
+    best.find((index) => index > frameIndex) ?? best.find((index) => index !== frameIndex) ?? null
+  );
 }

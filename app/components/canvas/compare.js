@@ -28,18 +28,27 @@ export class Compare {
     this.buttons = new Map(
       WAYS.map(([way, label, title]) => {
         const name = { wipe: "compare", flicker: "flicker" }[way];
-        return [way, button({ label, title, name, keys, press: () => this.choose(way), toggles: true })];
+        return [
+          way,
+          button({ label, title, name, keys, press: () => this.choose(way), toggles: true }),
+        ];
       }),
     );
     this.figure = element("output", {
       class: "rsc-figure",
-      title: "Region similarity J of mask and draft, Ignore left out: this frame, and the clip's mean",
+      title:
+        "Region similarity J of mask and draft, Ignore left out: this frame, and the clip's mean",
       "aria-label": "Agreement of mask and draft",
       "aria-live": "off",
     });
     this.bar = element(
       "div",
-      { class: "rsc-compare", role: "toolbar", "aria-label": "Compare mask and draft", hidden: true },
+      {
+        class: "rsc-compare",
+        role: "toolbar",
+        "aria-label": "Compare mask and draft",
+        hidden: true,
+      },
       ...this.buttons.values(),
       this.figure,
     );
@@ -89,7 +98,10 @@ export class Compare {
     this.choose(this.way === "flicker" ? "both" : "flicker");
   }
 
-  /** @param {number | null} frame J on this frame @param {number | null} clip the mean over the clip */
+  /**
+   * @param {number | null} frame J on this frame
+   * @param {number | null} clip its mean over the clip
+   */
   showFigures(frame, clip) {
     const written = (value) => (value === null ? "-.---" : value.toFixed(3));
     setText(this.figure, `J ${written(frame)}  clip ${written(clip)}`);

@@ -7,7 +7,8 @@
  * @typedef {{pixels: Uint8Array, colour: Colour, manner: Manner}} Layer
  * @typedef {"fill" | "hatch" | "faint" | "line" | "dashed"} Manner
  *   fill: tinted with an outline; hatch: diagonal stripes with an outline (Ignore reads without
- *   colour); faint: a thin outline and a breath of colour; line: an outline alone; dashed: a broken one
+ *   colour); faint: a thin outline and a breath of colour; line: an outline alone; dashed: the
+ *   same, broken
  * @typedef {import("./brush.js").Rect} Rect
  */
 
@@ -29,7 +30,14 @@ export function compose(words, size, rect, layers, style) {
   for (const layer of layers) paint(words, size, rect, columns, layer, style);
 }
 
-function paint(words, { width, height }, rect, columns, { pixels, colour, manner }, { opacity, grain }) {
+function paint(
+  words,
+  { width, height },
+  rect,
+  columns,
+  { pixels, colour, manner },
+  { opacity, grain },
+) {
   const faint = manner === "faint";
   const bare = manner === "dashed" || manner === "line";
   const fillWord = bare ? 0 : word(colour, opacity * (faint ? FAINT : 1));
@@ -56,7 +64,8 @@ function paint(words, { width, height }, rect, columns, { pixels, colour, manner
           ? (y < line || pixels[at - down]) && (y >= lastRow || pixels[at + down])
           : pixels[at - down] && pixels[at + down]);
       if (!inner) {
-        const broken = manner === "dashed" && (Math.floor(x / (4 * grain)) + Math.floor(y / (4 * grain))) % 2;
+        const broken =
+          manner === "dashed" && (Math.floor(x / (4 * grain)) + Math.floor(y / (4 * grain))) % 2;
         if (!broken) words[out] = lineWord;
       } else if (manner === "hatch") {
         words[out] = (x + y) % period < stripe ? stripeWord : sparseWord;

@@ -31,7 +31,16 @@ export function icon(path) {
 }
 
 /** A button that shows whether it is pressed; `name` is the key's name in the table of keys. */
-export function button({ label, sign, name, keys, title = label, press, className = "", toggles = false }) {
+export function button({
+  label,
+  sign,
+  name,
+  keys,
+  title = label,
+  press,
+  className = "",
+  toggles = false,
+}) {
   const content = sign ? [icon(sign)] : [];
   if (className.includes("icon-only") === false) content.push(element("span", {}, label));
   return element(

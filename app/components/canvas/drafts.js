@@ -94,7 +94,11 @@ export class DraftLayer {
 
   #isLive() {
     const { threshold } = this.#draft ?? {};
-    return this.threshold !== null && threshold !== undefined && Math.abs(this.threshold - threshold) > 1e-6;
+    return (
+      this.threshold !== null &&
+      threshold !== undefined &&
+      Math.abs(this.threshold - threshold) > 1e-6
+    );
   }
 
   /** The draft's stored runs on a frame, whatever the live threshold. */
@@ -137,7 +141,8 @@ export class DraftLayer {
     this.#loading.add(frameIndex);
     try {
       const reply = await fetch(address(`drafts/${id}/maps/${frameIndex}.png`));
-      if (!reply.ok) throw new Error(`The draft's soft map of frame ${frameIndex} could not be read.`);
+      if (!reply.ok)
+        throw new Error(`The draft's soft map of frame ${frameIndex} could not be read.`);
       const map = await readMap(await reply.blob());
       if (id !== this.id) return;
       this.#maps.set(frameIndex, map);
@@ -158,7 +163,10 @@ function sameRuns(before, after) {
 
 /** Decode an 8-bit grey picture into its values, at its own size. */
 async function readMap(blob) {
-  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const bitmap = await createImageBitmap(blob, {
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+  });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);

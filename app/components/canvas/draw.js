@@ -32,9 +32,15 @@ export function paintOverlay(context, scene, viewport, dpr, colours) {
     for (const overlay of scene.overlays) drawOverlay(context, overlay);
   }
   context.setTransform(dpr, 0, 0, dpr, 0, 0);
-  if (scene.lasso) paintLasso(context, scene.lasso.map((point) => toStage(viewport, point)), colours.lasso);
+  if (scene.lasso)
+    paintLasso(
+      context,
+      scene.lasso.map((point) => toStage(viewport, point)),
+      colours.lasso,
+    );
   if (scene.box) paintBox(context, scene.box, viewport);
-  for (const click of scene.clicks) paintClick(context, toStage(viewport, click), click.positive, colours);
+  for (const click of scene.clicks)
+    paintClick(context, toStage(viewport, click), click.positive, colours);
 }
 
 /** Draw an overlay, or the part of it between `from` and `until`. */

@@ -40,7 +40,14 @@ export class FrameSource {
   /** Fetch what is needed around `frameIndex`; what is no longer near is cancelled. */
   want(frameIndex, direction, range, { ahead, behind, stride }) {
     if (!this.#clip) return;
-    this.#wanted = wantedFrames(frameIndex, direction, range, Math.min(ahead, KEPT - 12), behind, stride);
+    this.#wanted = wantedFrames(
+      frameIndex,
+      direction,
+      range,
+      Math.min(ahead, KEPT - 12),
+      behind,
+      stride,
+    );
     const near = new Set(this.#wanted);
     near.add(frameIndex - 1); // the one just missed is nearly here, and better late than not shown
     for (const [loading, controller] of this.#loading) {
@@ -53,7 +60,8 @@ export class FrameSource {
     for (const frameIndex of this.#wanted) {
       if (this.#loading.size >= AT_ONCE) return;
       if (this.bitmaps.has(frameIndex) || this.#loading.has(frameIndex)) continue;
-      if (performance.now() - (this.#failedAt.get(frameIndex) ?? -Infinity) < RETRY_AFTER_MS) continue;
+      if (performance.now() - (this.#failedAt.get(frameIndex) ?? -Infinity) < RETRY_AFTER_MS)
+        continue;
       this.#load(frameIndex);
     }
   }

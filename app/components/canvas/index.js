@@ -10,6 +10,7 @@ import { session } from "../studio/session.js";
 import { Actions } from "./actions.js";
 import { Palette } from "./colours.js";
 import { Compare } from "./compare.js";
+import { Display } from "./display.js";
 import { element } from "./dom.js";
 import { DraftLayer } from "./drafts.js";
 import { Figures } from "./figures.js";
@@ -22,7 +23,6 @@ import { listenToPointer } from "./pointer.js";
 import { Scene } from "./scene.js";
 import { Screen } from "./screen.js";
 import { Stage } from "./stage.js";
-import { isVerified, shownClicks, stateName } from "./state.js";
 import { Timeline } from "./timeline.js";
 import { buildToolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
@@ -58,9 +58,8 @@ class Canvas {
   #figures;
   #actions;
   #notices;
-  #toolbar;
-  #transport;
   #timeline;
+  #display;
   #pointer;
   #takeKeysBack;
 
@@ -118,7 +117,7 @@ class Canvas {
       isAlive: () => this.#isAlive(),
       shown: (frameIndex) => this.#frameShown(frameIndex),
     });
-    this.#actions = new Actions({ ...this.#parts, changed: () => this.#showState() });
+    this.#actions = new Actions({ ...this.#parts, changed: () => this.#display.showState() });
   }
 
   get #parts() {
@@ -141,12 +140,23 @@ class Canvas {
 
   #build() {
     const actions = this.#actions;
-    this.#toolbar = buildToolbar({ tools: this.#tools, keys, actions, opacity: this.#scene.opacity });
-    this.#transport = buildTransport({ keys, actions });
-    this.#timeline = new Timeline(this.#palette, {
+    const { opacity } = this.#scene;
+    const toolbar = buildToolbar({ tools: this.#tools, keys, actions, opacity });
+    const transport = buildTransport({ keys, actions });
+    const timeline = new Timeline(this.#palette, {
       scrub: (frameIndex) => actions.goTo(frameIndex),
       setRange: (first, last) => actions.setRange(first, last),
-      content: () => this.#timelineContent(),
+      content: () => this.#display.timelineContent(),
+    });
+    this.#timeline = timeline;
+    this.#display = new Display({
+      ...this.#parts,
+      figures: this.#figures,
+      actions,
+      toolbar,
+      transport,
+      timeline,
+      boxes: () => this.#boxes,
     });
     const view = element(
       "div",
@@ -156,7 +166,7 @@ class Canvas {
       this.#compare.bar,
       ...this.#notices.nodes,
     );
-    const below = [this.#toolbar.root, this.#transport.root, this.#timeline.root];
+    const below = [toolbar.root, transport.root, timeline.root];
     this.#root.replaceChildren(element("div", { class: "rsc-frame" }, view, ...below));
   }
 
@@ -165,7 +175,9 @@ class Canvas {
   #listen() {
     const { signal } = this.#end;
     const hear = (type, listener) =>
-      session.addEventListener(type, ({ detail }) => this.#isAlive() && listener(detail ?? {}), { signal });
+      session.addEventListener(type, ({ detail }) => this.#isAlive() && listener(detail ?? {}), {
+        signal,
+      });
     hear("clip", () => this.#clipChanged());
     hear("target", () => this.#targetChanged());
     hear("draft", () => this.#draftChanged());
@@ -220,7 +232,8 @@ class Canvas {
     this.#end.abort();
     this.#takeKeysBack();
     this.#frames.setClip(null);
-    for (const part of [this.#screen, this.#actions, this.#stage, this.#timeline, this.#compare]) part.close();
+    for (const part of [this.#screen, this.#actions, this.#stage, this.#timeline, this.#compare])
+      part.close();
     this.#figures.close();
     this.#sync.close();
     this.#draft.close();
@@ -259,8 +272,7 @@ class Canvas {
       this.#scene.setSize(sizeOf(clip));
       this.#stage.setImage(sizeOf(clip));
     }
-    this.#notices.showEmpty(clip ? "" : "Choose a clip on the left, or add one.");
-    this.#transport.showFrame(session.frameIndex, clip?.frame_count ?? 0);
+    this.#display.showClip();
     this.#screen.open();
     this.#timeline.open(clip);
     this.#rangeChanged();
@@ -290,7 +302,7 @@ class Canvas {
     const [first, last] = session.range;
     this.#player.setRange({ first, last }, performance.now());
     this.#timeline.repaint();
-    this.#showState();
+    this.#display.showState();
   }
 
   #themeChanged() {
@@ -302,7 +314,7 @@ class Canvas {
     this.#overlayChanged(frames);
     if (targetId !== session.targetId) return;
     this.#screen.answered(this.#sync.frame(targetId, this.#actions.here).queue.length === 0);
-    this.#showState();
+    this.#display.showState();
   }
 
   #overlayChanged(frames) {
@@ -321,55 +333,16 @@ class Canvas {
   }
 
   #toolsChanged() {
-    this.#toolbar.show({ boxes: this.#boxes, enabled: this.#clip !== null });
-    this.#stage.root.dataset.tool = this.#tools.tool;
-    this.#stage.root.dataset.layer = this.#tools.layer;
+    this.#display.showTools();
     this.#pointer?.refreshCursor();
     this.#screen.request();
   }
 
   #frameShown(frameIndex) {
-    const { playing, frameCount } = this.#player;
-    this.#transport.showFrame(frameIndex, frameCount);
-    this.#timeline.showFrame(frameIndex);
-    this.#showState();
-    if (playing) {
-      this.#actions.wantSoftMaps();
-      session.setFrame(frameIndex, { from: "canvas" });
-    } else {
-      this.#figures.changed();
-    }
-  }
-
-  /** What the transport and the notices say about the frame shown. */
-  #showState() {
-    const { targetId } = session;
-    const { here } = this.#actions;
-    const [first, last] = session.range;
-    this.#transport.show({
-      playing: this.#player.playing,
-      speed: this.#player.speed,
-      range: { first, last },
-      whole: session.first === null && session.last === null,
-      frameCount: this.#player.frameCount,
-      verified: targetId ? isVerified(this.#sync.frame(targetId, here)) : false,
-      editable: Boolean(targetId),
-      enabled: this.#clip !== null,
-    });
-    const failure = this.#sync.firstFailure();
-    this.#notices.showUnsaved(failure, failure?.frameIndex === here && failure.targetId === targetId);
-    if (!this.#player.playing) this.#figures.changed();
-  }
-
-  #timelineContent() {
-    const states = session.targetId ? this.#sync.frames(session.targetId) : new Map();
-    const [first, last] = session.range;
-    const names = Array.from({ length: this.#player.frameCount }, (_, frameIndex) => {
-      const state = states.get(frameIndex);
-      return state ? stateName(state) : "none";
-    });
-    const clicks = [...states].filter(([, state]) => shownClicks(state).length).map(([index]) => index);
-    return { states: names, clicks, drafts: [...this.#draft.frames], range: { first, last } };
+    this.#display.showFrame(frameIndex);
+    if (!this.#player.playing) return;
+    this.#actions.wantSoftMaps();
+    session.setFrame(frameIndex, { from: "canvas" });
   }
 }
 

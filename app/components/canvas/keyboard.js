@@ -41,7 +41,9 @@ export function listenToKeys(keys, actions, { tools, stage, compare, screen, las
     stats: () => screen.toggleStats(),
   };
   const undo = [
-    ...Object.entries(held).map(([name, act]) => keys.on(name, ({ down, event }) => act(down, event))),
+    ...Object.entries(held).map(([name, act]) =>
+      keys.on(name, ({ down, event }) => act(down, event)),
+    ),
     ...Object.entries(pressed).map(([name, act]) => keys.on(name, () => act())),
   ];
   return () => undo.forEach((takeBack) => takeBack());

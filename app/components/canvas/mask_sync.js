@@ -160,7 +160,9 @@ export class MaskSync {
     const source = { runs: stored.runs, strokes: [edit] };
     const pixels = decodeLayer(source, size, new Uint8Array(length), new Uint8Array(length));
     const runs = encode(pixels);
-    const body = writeMasks(size, [{ frameIndex, layer: edit.layer, version: stored.version, runs }]);
+    const body = writeMasks(size, [
+      { frameIndex, layer: edit.layer, version: stored.version, runs },
+    ]);
     const path = `/api/targets/${targetId}/masks?kind=${edit.tool ?? "stroke"}`;
     const reply = await this.#api.binary(path, { method: "POST", body });
     const { versions } = JSON.parse(new TextDecoder().decode(reply));

@@ -5,9 +5,18 @@ import { button, element, setText } from "./dom.js";
 export function buildNotices({ retry, discard, show }) {
   const empty = element("p", { class: "rsc-empty", hidden: true });
   const skeleton = element("div", { class: "rsc-skeleton", "aria-hidden": "true", hidden: true });
-  const stats = element("output", { class: "rsc-stats", "aria-label": "How playing keeps up", "aria-live": "off", hidden: true });
+  const stats = element("output", {
+    class: "rsc-stats",
+    "aria-label": "How playing keeps up",
+    "aria-live": "off",
+    hidden: true,
+  });
   const sentence = element("span", { class: "rsc-unsaved-text" });
-  const showButton = button({ label: "Show", title: "Go to the frame that is not saved", press: show });
+  const showButton = button({
+    label: "Show",
+    title: "Go to the frame that is not saved",
+    press: show,
+  });
   const unsaved = element(
     "div",
     { class: "rsc-unsaved", role: "alert", hidden: true },
@@ -45,7 +54,7 @@ export function buildNotices({ retry, discard, show }) {
       const { frameIndex, reason, message } = failure;
       const what =
         reason === "stale"
-          ? `Frame ${frameIndex} was changed elsewhere. Your stroke lies on the newer mask, not saved.`
+          ? `Frame ${frameIndex} was changed elsewhere. Your stroke is kept, not saved.`
           : `Frame ${frameIndex} is not saved: ${message}`;
       setText(sentence, what);
     },

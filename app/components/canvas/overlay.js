@@ -25,7 +25,9 @@ export function decodeLayer(source, size, pixels, scratch) {
     for (let at = 0; at < pixels.length; at++) if (scratch[at]) pixels[at] = stroke.value;
   }
   if (source.minus) {
-    const taken = source.minus.pixels ?? decodeLayer(source.minus, size, scratch, new Uint8Array(pixels.length));
+    const taken =
+      source.minus.pixels ??
+      decodeLayer(source.minus, size, scratch, new Uint8Array(pixels.length));
     for (let at = 0; at < pixels.length; at++) if (taken[at]) pixels[at] = 0;
   }
   return pixels;

@@ -157,6 +157,11 @@ export class Player {
     const behind = this.playing ? 0 : BEHIND_PAUSED;
     const stride = this.#playback?.stride ?? 1;
     const { first, last, wraps } = this.reach;
-    this.#frames.want(this.wanted, this.#direction, { first, last, wraps }, { ahead, behind, stride });
+    this.#frames.want(
+      this.wanted,
+      this.#direction,
+      { first, last, wraps },
+      { ahead, behind, stride },
+    );
   }
 }

@@ -8,7 +8,16 @@
 
 export const MAGIC = 0x314d5352;
 export const LAYERS = ["target", "ignore"];
-export const ORIGINS = ["none", "draft", "propagation", "click", "stroke", "import", "clear", "verify"];
+export const ORIGINS = [
+  "none",
+  "draft",
+  "propagation",
+  "click",
+  "stroke",
+  "import",
+  "clear",
+  "verify",
+];
 const HEADER_WORDS = 4;
 const ENTRY_WORDS = 6;
 const CLICK_WORDS = 3;
@@ -37,7 +46,10 @@ export function readMasks(buffer) {
   const masks = [];
   let at = HEADER_WORDS;
   for (let entry = 0; entry < count; entry++) {
-    const [frameIndex, layer, version, flags, clickCount, runCount] = words.subarray(at, at + ENTRY_WORDS);
+    const [frameIndex, layer, version, flags, clickCount, runCount] = words.subarray(
+      at,
+      at + ENTRY_WORDS,
+    );
     const clicksAt = at + ENTRY_WORDS;
     const runsAt = clicksAt + clickCount * CLICK_WORDS;
     at = runsAt + runCount;
@@ -72,7 +84,8 @@ export function readMasks(buffer) {
  * @returns {ArrayBuffer}
  */
 export function writeMasks({ width, height }, masks) {
-  const wordsOf = (mask) => ENTRY_WORDS + (mask.clicks?.length ?? 0) * CLICK_WORDS + mask.runs.length;
+  const wordsOf = (mask) =>
+    ENTRY_WORDS + (mask.clicks?.length ?? 0) * CLICK_WORDS + mask.runs.length;
   const total = masks.reduce((words, mask) => words + wordsOf(mask), HEADER_WORDS);
   const words = new Uint32Array(total);
   const floats = new Float32Array(words.buffer);

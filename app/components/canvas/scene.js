@@ -122,7 +122,7 @@ export class Scene {
     this.live = null;
   }
 
-  /** The overlays to draw over a frame, bottom first; `from` and `until` cut one, in frame pixels. */
+  /** The overlays of a frame, bottom first; `from` and `until` cut one, in frame pixels. */
   overlays(frameIndex) {
     if (this.hidden || !this.#caches.size) return [];
     const live = this.live?.frameIndex === frameIndex ? this.live.overlay : null;

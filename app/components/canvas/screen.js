@@ -112,7 +112,8 @@ export class Screen {
     const { viewport, dpr } = stage;
     const bitmap = frames.get(frameIndex);
     // A frame shown for long may have left the cache; its picture is then still on the canvas.
-    if (bitmap) paintPicture(stage.pictureContext, bitmap, viewport, dpr, palette.css("--rs-picture"));
+    if (bitmap)
+      paintPicture(stage.pictureContext, bitmap, viewport, dpr, palette.css("--rs-picture"));
     const drawn = {
       overlays: scene.overlays(frameIndex),
       clicks: scene.clicks(frameIndex),

@@ -11,7 +11,12 @@
  * @param {Uint8Array} [pixels] written to, width * height of the frame
  * @returns {Uint8Array} 1 where the map is above the threshold
  */
-export function thresholdSoftMap(map, size, threshold, pixels = new Uint8Array(size.width * size.height)) {
+export function thresholdSoftMap(
+  map,
+  size,
+  threshold,
+  pixels = new Uint8Array(size.width * size.height),
+) {
   const cut = threshold * 255;
   const columns = samples(map.width, size.width);
   const rows = samples(map.height, size.height);

@@ -63,7 +63,10 @@ export function reduce(state, event) {
       // Mask and queue change in one step: in between, the edit would be drawn twice or not at all.
       const queue = state.queue.filter((edit) => edit.id !== event.id);
       const landed = { ...state, queue, sending: null, failure: null };
-      return event.masks.reduce((next, mask) => reduce(next, { type: "maskArrived", mask }), landed);
+      return event.masks.reduce(
+        (next, mask) => reduce(next, { type: "maskArrived", mask }),
+        landed,
+      );
     }
     case "failed": // the edit stays in hand and visible
       return {

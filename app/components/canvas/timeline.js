@@ -131,7 +131,17 @@ export class Timeline {
     const { bitmap, tileWidth, tileHeight } = this.#strip;
     for (const place of thumbnailPlaces(width, THUMBNAILS.height, this.#strip, this.#frameCount)) {
       const left = Math.round(place.tile * tileWidth);
-      context.drawImage(bitmap, left, 0, tileWidth, tileHeight, place.left, 0, place.width, THUMBNAILS.height);
+      context.drawImage(
+        bitmap,
+        left,
+        0,
+        tileWidth,
+        tileHeight,
+        place.left,
+        0,
+        place.width,
+        THUMBNAILS.height,
+      );
     }
   }
 
@@ -146,7 +156,12 @@ export class Timeline {
       context.fillStyle = this.#palette.css(`--rs-state-${state}`);
       // Untouched frames are a thin line, so that the states read by height as well as by colour.
       const thin = state === "none" ? 3 : 0;
-      context.fillRect(at(first), STATES.top + thin, at(last + 1) - at(first), STATES.height - 2 * thin);
+      context.fillRect(
+        at(first),
+        STATES.top + thin,
+        at(last + 1) - at(first),
+        STATES.height - 2 * thin,
+      );
       if (state === "verified") this.#paintTicks(context, at(first), at(last + 1));
     }
     context.fillStyle = this.#palette.css("--rs-text");
@@ -176,7 +191,10 @@ export class Timeline {
     context.fillRect(right, 0, width - right, THUMBNAILS.height);
     context.fillStyle = this.#palette.css("--rs-accent");
     context.fillRect(left, 0, right - left, 2);
-    for (const [x, inward] of [[left, 1], [right, -1]]) {
+    for (const [x, inward] of [
+      [left, 1],
+      [right, -1],
+    ]) {
       context.fillRect(inward > 0 ? x : x - 3, 0, 3, THUMBNAILS.height);
       context.fillRect(inward > 0 ? x : x - 8, THUMBNAILS.height - 2, 8, 2);
     }

@@ -5,11 +5,18 @@ import { button, element, setAttribute, setText } from "./dom.js";
 const SIGNS = {
   positive: "M8 2v12M2 8h12",
   negative: "M2 8h12",
-  brush: "M13.5 2.5c-3 1-6 4-7 6.5l1.5 1.5c2.5-1 5.5-4 6.5-7zM6 9.5c-2 0-2.5 1.5-2.5 3-.5.5-1 .7-1.5 1 2 .8 5 .5 5.5-2.5",
+  brush:
+    "M13.5 2.5c-3 1-6 4-7 6.5l1.5 1.5c2.5-1 5.5-4 6.5-7zM6 9.5" +
+    "c-2 0-2.5 1.5-2.5 3-.5.5-1 .7-1.5 1 2 .8 5 .5 5.5-2.5",
   eraser: "M6 13.5 2.5 10 9 3.5 13 7.5 7 13.5zM5.5 7l4 4M6 13.5h8",
-  lasso: "M8 3c3.5 0 6 1.6 6 3.8S11.500 10.500 8 10.500c-.8 0-1.500 0-2.200-.2M8 3C4.500 3 2 4.600 2 6.800c0 1.200.8 2.200 2 2.900M4 9.700c-1.200.4-1.200 2 .2 2 1.500 0 1.800-1.500.6-2M4.500 11.700c.3 1-.2 1.800-1 2.300",
-  box: "M2.500 3.500h11v9h-11z",
-  hide: "M1.500 8S4 3.500 8 3.500 14.500 8 14.500 8 12 12.500 8 12.500 1.500 8 1.500 8zM8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
+  lasso:
+    "M8 3c3.5 0 6 1.6 6 3.8S11.5 10.5 8 10.5c-.8 0-1.5 0-2.2-.2M8 3C4.5 3 2 4.6 2 6.8" +
+    "c0 1.2.8 2.2 2 2.9M4 9.7c-1.2.4-1.2 2 .2 2 1.5 0 1.8-1.5.6-2M4.5 11.7" +
+    "c.3 1-.2 1.8-1 2.3",
+  box: "M2.5 3.5h11v9h-11z",
+  hide:
+    "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6" +
+    "a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
 };
 
 const TOOLS = [
@@ -33,7 +40,10 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
 
   for (const [name, label, title] of TOOLS) {
     const press = () => actions.choose(name);
-    pickers.set(name, button({ label, sign: SIGNS[name], name, keys, title, press, toggles: true }));
+    pickers.set(
+      name,
+      button({ label, sign: SIGNS[name], name, keys, title, press, toggles: true }),
+    );
   }
   const layers = new Map(
     [
@@ -52,9 +62,21 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
   const brush = element(
     "div",
     { class: "rsc-group rsc-brush", role: "group", "aria-label": "Brush size" },
-    button({ label: "Smaller brush", sign: "M3 8h10", className: "icon-only", title: "Smaller brush (Ctrl + wheel)", press: () => actions.changeBrush(-1) }),
+    button({
+      label: "Smaller brush",
+      sign: "M3 8h10",
+      className: "icon-only",
+      title: "Smaller brush (Ctrl + wheel)",
+      press: () => actions.changeBrush(-1),
+    }),
     size,
-    button({ label: "Larger brush", sign: "M3 8h10M8 3v10", className: "icon-only", title: "Larger brush (Ctrl + wheel)", press: () => actions.changeBrush(1) }),
+    button({
+      label: "Larger brush",
+      sign: "M3 8h10M8 3v10",
+      className: "icon-only",
+      title: "Larger brush (Ctrl + wheel)",
+      press: () => actions.changeBrush(1),
+    }),
   );
 
   const slider = element("input", {
@@ -66,7 +88,14 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
     title: "Opacity of the masks",
     on: { input: (event) => actions.setOpacity(Number(event.target.value) / 100) },
   });
-  const hide = button({ label: "Hide masks while held", sign: SIGNS.hide, name: "hide", keys, className: "icon-only", press: () => {} });
+  const hide = button({
+    label: "Hide masks while held",
+    sign: SIGNS.hide,
+    name: "hide",
+    keys,
+    className: "icon-only",
+    press: () => {},
+  });
   hide.addEventListener("pointerdown", () => actions.hide(true));
   for (const type of ["pointerup", "pointerleave", "pointercancel", "blur"]) {
     hide.addEventListener(type, () => actions.hide(false));
@@ -87,8 +116,10 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
     root,
     /** @param {{boxes: boolean, enabled: boolean}} state whether the refiner takes boxes */
     show({ boxes, enabled }) {
-      for (const [name, picker] of pickers) setAttribute(picker, "aria-pressed", tools.tool === name);
-      for (const [layer, picker] of layers) setAttribute(picker, "aria-pressed", tools.layer === layer);
+      for (const [name, picker] of pickers)
+        setAttribute(picker, "aria-pressed", tools.tool === name);
+      for (const [layer, picker] of layers)
+        setAttribute(picker, "aria-pressed", tools.layer === layer);
       pickers.get("box").hidden = !boxes;
       brush.classList.toggle("is-quiet", !tools.hasCircle);
       setText(size, `${tools.diameter} px`);

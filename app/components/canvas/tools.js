@@ -186,7 +186,8 @@ export class Tools {
   #finish() {
     const gesture = this.#gesture;
     if (!gesture) return;
-    if (gesture.kind === "lasso") this.#lay(touchPolygon(gesture.touched, this.size, gesture.points));
+    if (gesture.kind === "lasso")
+      this.#lay(touchPolygon(gesture.touched, this.size, gesture.points));
     this.#gesture = null;
     this.#scene.endStroke();
     if (gesture.kind === "box") {
