@@ -135,6 +135,10 @@ export class Compare {
 
   #listen() {
     const { line } = this;
+    line.addEventListener("mousedown", (event) => {
+      event.preventDefault();
+      this.#stage.focus();
+    });
     line.addEventListener("pointerdown", (event) => line.setPointerCapture(event.pointerId));
     line.addEventListener("pointermove", (event) => {
       if (!line.hasPointerCapture(event.pointerId)) return;

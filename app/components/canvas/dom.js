@@ -62,6 +62,22 @@ function withKey(title, name, keys) {
   return key ? `${title} (${key})` : title;
 }
 
+/**
+ * Let go of the keyboard after a control was used with the pointer, so that arrows and Space are
+ * the picture's again; whoever came by keyboard keeps it.
+ */
+export function yieldKeys(control) {
+  let byPointer = false;
+  control.addEventListener("pointerdown", () => {
+    byPointer = true;
+  });
+  control.addEventListener("keydown", () => {
+    byPointer = false;
+  });
+  control.addEventListener("change", () => byPointer && control.blur());
+  return control;
+}
+
 /** Set an attribute only where it changes: a playing clip would touch the page needlessly. */
 export function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);

@@ -146,6 +146,8 @@ class Canvas {
     const timeline = new Timeline(this.#palette, {
       scrub: (frameIndex) => actions.goTo(frameIndex),
       setRange: (first, last) => actions.setRange(first, last),
+      togglePlay: () => actions.togglePlay(),
+      takeKeys: () => this.#stage.focus(),
       content: () => this.#display.timelineContent(),
     });
     this.#timeline = timeline;

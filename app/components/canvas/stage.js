@@ -110,6 +110,11 @@ export class Stage {
     this.cursor.style.transform = `translate(${place.x}px, ${place.y}px) translate(-50%, -50%)`;
   }
 
+  /** Take the keyboard. */
+  focus() {
+    this.root.focus({ preventScroll: true });
+  }
+
   hideCursor() {
     this.cursor.hidden = true;
   }

@@ -26,7 +26,8 @@ export class Timeline {
   /**
    * @param {import("./colours.js").Palette} palette
    * @param {{scrub: (frameIndex: number) => void, setRange: (first: number, last: number) => void,
-   *   content: () => object}} actions `content` gives {states, clicks, drafts, range}: a state's
+   *   togglePlay: () => void, takeKeys: () => void, content: () => object}} actions `takeKeys`
+   *   gives the picture the keyboard; `content` gives {states, clicks, drafts, range}: a state's
    *   name per frame, frames with clicks, frames with a draft, in and out
    */
   constructor(palette, actions) {
@@ -204,6 +205,11 @@ export class Timeline {
     const { track } = this;
     const xOf = (event) => event.clientX - track.getBoundingClientRect().left;
     const frameOf = (event) => frameAtX(xOf(event), track.clientWidth, this.#frameCount);
+    // Who scrubs with the pointer steps and plays with the keys next: they are the picture's.
+    track.addEventListener("mousedown", (event) => {
+      event.preventDefault();
+      this.#actions.takeKeys();
+    });
     track.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || !this.#frameCount) return;
       track.setPointerCapture(event.pointerId);
@@ -252,6 +258,11 @@ export class Timeline {
 
   /** A focused slider steers itself. */
   #step(event) {
+    if (event.key === " " && !event.repeat) {
+      event.preventDefault();
+      this.#actions.togglePlay();
+      return;
+    }
     const now = Number(this.track.getAttribute("aria-valuenow"));
     const by = event.shiftKey ? 10 : 1;
     const to = {

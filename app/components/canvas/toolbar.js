@@ -1,6 +1,6 @@
 /** The canvas's own tools: one press, one key. */
 
-import { button, element, setAttribute, setText } from "./dom.js";
+import { button, element, setAttribute, setText, yieldKeys } from "./dom.js";
 
 const SIGNS = {
   positive: "M8 2v12M2 8h12",
@@ -88,6 +88,7 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
     title: "Opacity of the masks",
     on: { input: (event) => actions.setOpacity(Number(event.target.value) / 100) },
   });
+  yieldKeys(slider);
   const hide = button({
     label: "Hide masks while held",
     sign: SIGNS.hide,

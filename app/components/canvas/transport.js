@@ -1,6 +1,6 @@
 /** Play, the frame counter, in and out, verified, and the next frame to look at. */
 
-import { button, element, icon, setAttribute, setText } from "./dom.js";
+import { button, element, icon, setAttribute, setText, yieldKeys } from "./dom.js";
 import { SPEEDS, frameLabel } from "./playback.js";
 
 const PLAY = "M4.5 2.5v11l9-5.5z";
@@ -40,6 +40,7 @@ export function buildTransport({ keys, actions }) {
       element("option", { value: String(value), selected: value === 1 }, `x${value}`),
     ),
   );
+  yieldKeys(speed);
   const markIn = button({
     label: "In",
     name: "mark-in",
