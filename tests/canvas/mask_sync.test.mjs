@@ -23,6 +23,7 @@ class Server {
   masks = new Map(); // "frame/layer" -> runs
   requests = [];
   offline = false;
+  refusal = null; // what every write is answered with
   gate = null; // a promise replies wait for
 
   version(key) {
@@ -39,8 +40,9 @@ class Server {
   async binary(path, { method = "GET", body } = {}) {
     this.requests.push(`${method} ${path}`);
     await this.gate;
-    if (this.offline) throw new Refusal("The server does not answer.");
+    if (this.offline) throw new Refusal("The server does not answer.", { code: "offline" });
     if (method === "GET") return this.#read(path);
+    if (this.refusal) throw this.refusal;
     return path.includes("/clicks") ? this.#click(path, body.json) : this.#stroke(body);
   }
 
@@ -203,6 +205,18 @@ test("a stale click is dropped, the frame read anew, and the person told", async
   assert.deepEqual(told.notices, ["Changed elsewhere."]);
 });
 
+test("a refused click does not take a later stroke with it", async () => {
+  const server = new Server();
+  const { sync } = await opened(server);
+  server.put(4, "target", encode(new Uint8Array(PIXELS)));
+
+  sync.edit(TARGET, 4, { kind: "clicks", clicks: [CLICK] });
+  sync.edit(TARGET, 4, stroke(3));
+  await sync.settled(TARGET, 4);
+
+  assert.deepEqual(places(server.masks.get("4/target")), [3]);
+});
+
 test("what an unreachable server did not take is sent when it is back", async () => {
   const server = new Server();
   const { sync } = await opened(server);
@@ -220,6 +234,25 @@ test("what an unreachable server did not take is sent when it is back", async ()
   assert.deepEqual(places(server.masks.get("4/target")), [1, 2]);
   assert.equal(sync.hasUnsaved(), false);
   sync.close();
+});
+
+test("a stroke the server refuses stays visible and is not sent again by itself", async () => {
+  const server = new Server();
+  const { sync } = await opened(server);
+  server.refusal = new Refusal("The disk is full.", { status: 507 });
+
+  sync.edit(TARGET, 4, stroke(1));
+  await quiet();
+  const sent = server.requests.length;
+  sync.retryAll();
+  await quiet();
+
+  assert.equal(sync.firstFailure().message, "The disk is full.");
+  assert.equal(server.requests.length, sent);
+
+  sync.discard(TARGET, 4);
+  assert.equal(sync.firstFailure(), null);
+  assert.equal(sync.hasUnsaved(), false);
 });
 
 test("undo waits for what is on its way, and reads what it changed", async () => {

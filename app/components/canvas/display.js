@@ -1,4 +1,4 @@
-/** Says around the picture what is so: tools, counter, verified, unsaved, and the timeline's rows. */
+/** Says around the picture what is so: tools, counter, verified, unsaved, the timeline's rows. */
 
 import { isVerified, shownClicks, stateName } from "./state.js";
 

@@ -149,7 +149,9 @@ export class DraftLayer {
       this.changed([frameIndex]);
     } catch (error) {
       this.#wanted = [];
-      if (id === this.id) this.failed(error);
+      // A TypeError is the browser's way of saying that no answer came.
+      const silent = `The draft's soft map of frame ${frameIndex} is not here: no answer came.`;
+      if (id === this.id) this.failed(error instanceof TypeError ? new Error(silent) : error);
     } finally {
       this.#loading.delete(frameIndex);
       this.#fill();

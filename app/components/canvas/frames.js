@@ -13,6 +13,7 @@ export class FrameSource {
   #loading = new Map(); // frame index -> AbortController
   #failedAt = new Map();
   #retry = 0;
+  #toldOfFailure = false;
 
   /** @param {(frameIndex: number) => void} arrived @param {(error: Error) => void} failed */
   constructor(arrived, failed) {
@@ -80,6 +81,7 @@ export class FrameSource {
         return;
       }
       this.#failedAt.delete(frameIndex);
+      this.#toldOfFailure = false;
       this.bitmaps.set(frameIndex, bitmap);
       this.arrived(frameIndex);
     } catch (error) {
@@ -87,7 +89,13 @@ export class FrameSource {
       this.#failedAt.set(frameIndex, performance.now());
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.#fill(), RETRY_AFTER_MS + 50);
-      if (frameIndex === this.#wanted[0]) this.failed(error);
+      // It is tried again and again, but said once.
+      if (frameIndex === this.#wanted[0] && !this.#toldOfFailure) {
+        this.#toldOfFailure = true;
+        // A TypeError is the browser's way of saying that no answer came.
+        const silent = `Frame ${frameIndex} is not here: the server does not answer.`;
+        this.failed(error instanceof TypeError ? new Error(silent) : error);
+      }
     } finally {
       if (this.#loading.get(frameIndex) === controller) {
         this.#loading.delete(frameIndex);

@@ -185,10 +185,12 @@ export class MaskSync {
   }
 
   async #sendFailed(targetId, frameIndex, edit, error) {
-    const reason = error.code === "stale" ? "stale" : error.status ? "refused" : "unreachable";
-    if (reason === "stale") await this.refresh(targetId, [frameIndex]);
+    const reason = { stale: "stale", offline: "unreachable" }[error.code] ?? "refused";
+    if (reason !== "unreachable") await this.refresh(targetId, [frameIndex]);
     if (edit.kind === "clicks" && reason !== "unreachable") {
-      const ids = this.frame(targetId, frameIndex).queue.map((waiting) => waiting.id);
+      // Later clicks of the series go with it; strokes that wait stay.
+      const { queue } = this.frame(targetId, frameIndex);
+      const ids = queue.filter(({ kind }) => kind === "clicks").map(({ id }) => id);
       this.#dispatch(targetId, frameIndex, { type: "dropped", ids });
       this.#session.notice(error.message, "error");
       return;
