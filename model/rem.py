@@ -153,11 +153,24 @@ def chunks(frame_count: int, length: int) -> list[range]:
     ]
 
 
+def spread_chunks(frame_count: int, length: int) -> list[range]:
+    """As few chunks of up to `length` frames as hold all, each spread over the whole clip.
+
+    A network that sees few frames at once then still sees what becomes of things.
+
+    >>> spread_chunks(5, 2)
+    [range(0, 5, 3), range(1, 5, 3), range(2, 5, 3)]
+    """
+    step = -(-frame_count // length)
+    return [range(start, frame_count, step) for start in range(step)]
+
+
 class RemSegmenter:
     """REM as a TextSegmenter: any clip length, bounded memory, seeded noise.
 
     `frame_size` (h, w) is what frames are stretched to, `chunk_frames` how many the denoiser sees
-    at once: 512 x 512 and 72 in the official scripts.
+    at once: 512 x 512 and 72 in the official scripts.  Chunks are consecutive frames, or
+    with `spread` frames from all over the clip; then frames are delivered out of order.
     """
 
     def __init__(
@@ -169,6 +182,7 @@ class RemSegmenter:
         weights_hash: str,
         frame_size: Size = OFFICIAL_SIZE,
         chunk_frames: int = OFFICIAL_CHUNK,
+        spread: bool = False,
         autocast: torch.dtype | None = None,
         clips_kept: int = 4,
     ) -> None:
@@ -178,6 +192,7 @@ class RemSegmenter:
         self.tokenizer = tokenizer
         self.frame_size = frame_size
         self.chunk_frames = chunk_frames
+        self._chunks = spread_chunks if spread else chunks
         self._autocast = autocast
         # Latents of a 72-frame chunk are 5 MB; a second expression on a clip skips its encoder.
         self._latents: OrderedDict[Hashable, dict[int, Tensor]] = OrderedDict()
@@ -209,7 +224,7 @@ class RemSegmenter:
         with self._inference():
             ids = torch.tensor([self.tokenizer.encode(expression)], device=self.networks.device)
             text = self.networks.encode_text(ids)
-        for chunk in chunks(len(frames), self.chunk_frames):
+        for chunk in self._chunks(len(frames), self.chunk_frames):
             missing = [batch for batch in _batches(chunk) if batch.start not in kept]
             done += len(chunk) - sum(map(len, missing))
             for batch in missing:
@@ -231,8 +246,9 @@ class RemSegmenter:
             yield SegmentStep(done, work, "reading the expression into the frames")
             for batch in _batches(chunk):
                 with self._inference():
-                    part = slice(batch.start - chunk.start, batch.stop - chunk.start)
-                    decoded = self.networks.decode(predicted[part]).float()
+                    first = chunk.index(batch.start)
+                    part = predicted[first : first + len(batch)]
+                    decoded = self.networks.decode(part).float()
                     size = frames[batch.start].shape[:2]
                     masks = clip_tensor.masks(decoded, (size[0], size[1]))
                     maps = clip_tensor.soft_maps(decoded)
@@ -277,10 +293,7 @@ class _Inference(AbstractContextManager[None]):
 
 
 def _batches(chunk: range) -> list[range]:
-    return [
-        range(start, min(start + VAE_BATCH, chunk.stop))
-        for start in range(chunk.start, chunk.stop, VAE_BATCH)
-    ]
+    return [chunk[at : at + VAE_BATCH] for at in range(0, len(chunk), VAE_BATCH)]
 
 
 def _chunk_seed(seed: int, first_frame: int) -> int:

@@ -19,7 +19,10 @@ class Tokenizer(Protocol):
     """Text to the ids a text encoder reads, and what of the text they hold."""
 
     def encode(self, text: str) -> list[int]:
-        """Exactly 77 ids: begin, tokens, end, padding; the end stays when the text is cut."""
+        """As many ids as the text encoder reads, 77 for CLIP's: begin, tokens, end, padding.
+
+        The end stays when the text is cut.
+        """
         ...
 
     def describe(self, text: str) -> ExpressionReport: ...
@@ -33,19 +36,21 @@ def byte_pairs() -> Any:
     return SimpleTokenizer()
 
 
-def framed(tokens: Sequence[int], *, begin: int, end: int, pad: int) -> list[int]:
-    """Put `tokens` between begin and end, cut or padded to 77.
+def framed(
+    tokens: Sequence[int], *, begin: int, end: int, pad: int, context: int = CONTEXT
+) -> list[int]:
+    """Put `tokens` between begin and end, cut or padded to `context`.
 
     >>> framed([5, 6], begin=1, end=2, pad=0)[:6]
     [1, 5, 6, 2, 0, 0]
     """
-    ids = [begin, *tokens[: CONTEXT - 2], end]
-    return ids + [pad] * (CONTEXT - len(ids))
+    ids = [begin, *tokens[: context - 2], end]
+    return ids + [pad] * (context - len(ids))
 
 
-def kept_text(tokens: Sequence[int]) -> str:
-    """The part of a text its first 75 tokens spell."""
-    return str(byte_pairs().decode(list(tokens[: CONTEXT - 2]))).strip()
+def kept_text(tokens: Sequence[int], context: int = CONTEXT) -> str:
+    """The part of a text its first `context` - 2 tokens spell."""
+    return str(byte_pairs().decode(list(tokens[: context - 2]))).strip()
 
 
 class ClipTokenizer:
@@ -75,10 +80,12 @@ class ClipTokenizer:
 class CompactTokenizer:
     """CLIP's byte pairs of a small vocabulary; everything else is one unknown token.
 
-    `vocabulary` begins with the four special tokens; an id is a place in it.
+    `vocabulary` begins with the four special tokens; an id is a place in it.  `context` is how
+    many ids the text encoder reads.
     """
 
     vocabulary: tuple[str, ...]
+    context: int = CONTEXT
 
     def __post_init__(self) -> None:
         if self.vocabulary[: len(SPECIAL)] != SPECIAL:
@@ -92,16 +99,17 @@ class CompactTokenizer:
         ids = self.ids
         unknown = SPECIAL.index("<unknown>")
         tokens = [ids.get(token, unknown) for token in _spelled(text)]
-        return framed(tokens, begin=SPECIAL.index("<begin>"), end=SPECIAL.index("<end>"), pad=0)
+        begin, end = SPECIAL.index("<begin>"), SPECIAL.index("<end>")
+        return framed(tokens, begin=begin, end=end, pad=0, context=self.context)
 
     def describe(self, text: str) -> ExpressionReport:
         known = set(self.vocabulary)
         words = re.findall(r"[^\W_]+", text.lower())
         unknown = [word for word in words if any(part not in known for part in _spelled(word))]
         tokens = byte_pairs().encode(text)
-        cut = len(tokens) > CONTEXT - 2
+        cut = len(tokens) > self.context - 2
         return ExpressionReport(
-            kept_text(tokens) if cut else text, cut, tuple(dict.fromkeys(unknown))
+            kept_text(tokens, self.context) if cut else text, cut, tuple(dict.fromkeys(unknown))
         )
 
 
