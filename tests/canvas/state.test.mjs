@@ -84,6 +84,22 @@ test("of several fast clicks the newest set follows the one under way", () => {
   assert.equal(shownClicks(state).length, 3);
 });
 
+test("clicks after a waiting box do not take its place: they correct what it finds", () => {
+  const box = { ...clicksEdit(2, []), box: { left: 1, top: 1, right: 9, bottom: 9 } };
+  const state = after(
+    edited(clicksEdit(1, [HERE])),
+    { type: "sending", id: 1 },
+    edited(box),
+    edited(clicksEdit(3, [THERE])),
+  );
+
+  assert.deepEqual(
+    state.queue.map((edit) => edit.id),
+    [1, 2, 3],
+  );
+  assert.deepEqual(shownClicks(state), [THERE]);
+});
+
 test("a click after a waiting stroke does not swallow the stroke", () => {
   const state = after(
     edited(clicksEdit(1, [HERE])),

@@ -7,7 +7,7 @@ export class Display {
 
   /**
    * @param {object} parts session, player, sync, draft, tools, stage, notices, figures, actions,
-   *   toolbar, transport, timeline; `boxes` says whether the refiner takes boxes
+   *   toolbar, transport, timeline
    */
   constructor(parts) {
     this.#parts = parts;
@@ -19,8 +19,8 @@ export class Display {
 
   /** Another tool, layer or brush. */
   showTools() {
-    const { toolbar, stage, tools, boxes } = this.#parts;
-    toolbar.show({ boxes: boxes(), enabled: this.#clip !== null });
+    const { toolbar, stage, tools } = this.#parts;
+    toolbar.show({ enabled: this.#clip !== null });
     stage.root.dataset.tool = tools.tool;
     stage.root.dataset.layer = tools.layer;
   }

@@ -21,7 +21,7 @@ export function paintPicture(context, bitmap, viewport, dpr, ground) {
  *
  * @param {CanvasRenderingContext2D} context
  * @param {{overlays: import("./overlay.js").Overlay[], clicks: import("./runs.js").Click[],
- *   lasso: {x: number, y: number}[] | null, box: number[] | null}} scene in frame pixels
+ *   lasso: {x: number, y: number}[] | null, box: import("./brush.js").Rect | null}} scene in frame pixels
  * @param {{target: string, ignore: string, lasso: string}} colours
  */
 export function paintOverlay(context, scene, viewport, dpr, colours) {
@@ -95,7 +95,7 @@ function paintLasso(context, points, colour) {
   twice(context, colour);
 }
 
-function paintBox(context, [left, top, right, bottom], viewport) {
+function paintBox(context, { left, top, right, bottom }, viewport) {
   const first = toStage(viewport, { x: left, y: top });
   const last = toStage(viewport, { x: right, y: bottom });
   context.beginPath();

@@ -158,7 +158,6 @@ class Canvas {
       toolbar,
       transport,
       timeline,
-      boxes: () => this.#boxes,
     });
     const view = element(
       "div",
@@ -205,7 +204,6 @@ class Canvas {
     this.#takeKeysBack = listenToKeys(keys, this.#actions, {
       ...this.#parts,
       lastFrame: () => player.frameCount - 1,
-      boxes: () => this.#boxes,
     });
     this.#pointer = listenToPointer(
       this.#stage,
@@ -246,11 +244,6 @@ class Canvas {
 
   get #clip() {
     return session.clip?.clip ?? null;
-  }
-
-  /** Whether the refiner in use takes boxes. */
-  get #boxes() {
-    return session.refiners.find(({ name }) => name === session.refiner)?.boxes === true;
   }
 
   #clipChanged() {

@@ -3,10 +3,10 @@
 /**
  * @param {object} keys the page's keys
  * @param {import("./actions.js").Actions} actions
- * @param {{tools, stage, compare, screen, lastFrame: () => number, boxes: () => boolean}} parts
+ * @param {{tools, stage, compare, screen, lastFrame: () => number}} parts
  * @returns {() => void} takes the handlers back
  */
-export function listenToKeys(keys, actions, { tools, stage, compare, screen, lastFrame, boxes }) {
+export function listenToKeys(keys, actions, { tools, stage, compare, screen, lastFrame }) {
   const held = {
     play: (down, event) => actions.playKey(down, event),
     hide: (down) => actions.hide(down),
@@ -24,7 +24,7 @@ export function listenToKeys(keys, actions, { tools, stage, compare, screen, las
     "next-to-look-at": () => actions.goToNext(),
     positive: () => tools.choose("positive"),
     negative: () => tools.choose("negative"),
-    box: () => boxes() && tools.choose("box"),
+    box: () => tools.choose("box"),
     brush: () => tools.choose("brush"),
     eraser: () => tools.choose("eraser"),
     lasso: () => tools.choose("lasso"),

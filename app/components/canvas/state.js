@@ -8,7 +8,8 @@
  * @typedef {import("./runs.js").Click} Click
  * @typedef {{id: number, kind: "stroke", layer: "target"|"ignore", value: 0|1,
  *   touched: Uint32Array}} StrokeEdit  `touched` as runs
- * @typedef {{id: number, kind: "clicks", clicks: Click[], box?: number[]}} ClicksEdit
+ * @typedef {{id: number, kind: "clicks", clicks: Click[],
+ *   box?: import("./brush.js").Rect}} ClicksEdit  all clicks in force; a box begins a new series
  * @typedef {StrokeEdit | ClicksEdit} Edit
  * @typedef {{target: FrameMask, ignore: FrameMask, queue: Edit[], sending: number | null,
  *   failure: {reason: "stale"|"refused"|"unreachable", message: string} | null}} FrameState
@@ -52,8 +53,12 @@ export function reduce(state, event) {
     case "edited": {
       const last = state.queue.at(-1);
       // Of several fast clicks only the newest set of all clicks is worth the refiner's time.
+      // A box is no click: what it finds is what the clicks after it correct.
       const replaces =
-        event.edit.kind === "clicks" && last?.kind === "clicks" && last.id !== state.sending;
+        event.edit.kind === "clicks" &&
+        last?.kind === "clicks" &&
+        last.id !== state.sending &&
+        (!last.box || event.edit.box);
       const kept = replaces ? state.queue.slice(0, -1) : state.queue;
       return { ...state, queue: [...kept, event.edit] };
     }

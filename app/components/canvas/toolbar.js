@@ -115,13 +115,12 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
 
   return {
     root,
-    /** @param {{boxes: boolean, enabled: boolean}} state whether the refiner takes boxes */
-    show({ boxes, enabled }) {
+    /** @param {{enabled: boolean}} state whether there is a clip to work on */
+    show({ enabled }) {
       for (const [name, picker] of pickers)
         setAttribute(picker, "aria-pressed", tools.tool === name);
       for (const [layer, picker] of layers)
         setAttribute(picker, "aria-pressed", tools.layer === layer);
-      pickers.get("box").hidden = !boxes;
       brush.classList.toggle("is-quiet", !tools.hasCircle);
       setText(size, `${tools.diameter} px`);
       for (const one of root.querySelectorAll("button, input")) one.disabled = !enabled;

@@ -1,12 +1,13 @@
 /** The tools: from pointer gestures in frame pixels to edits of the frame that is shown. */
 
-import { layStroke, stepBrush, touchLine, touchPolygon } from "./brush.js";
+import { clipped, layStroke, stepBrush, touchLine, touchPolygon } from "./brush.js";
 import { encode } from "./runs.js";
 import { clickNear, shownClicks } from "./state.js";
 import { isInside } from "./viewport.js";
 
 const PAINTING = new Set(["brush", "eraser", "lasso"]);
 const CLICK_REACH = 9; // CSS pixels around a click's dot
+const LEAST_BOX = 2; // frame pixels
 const LEAST_LASSO_STEP = 0.5; // frame pixels
 
 export class Tools {
@@ -75,7 +76,7 @@ export class Tools {
     return this.#gesture?.points ?? null;
   }
 
-  /** The box being drawn as [left, top, right, bottom], in frame pixels. */
+  /** The box being drawn, in frame pixels. */
   get box() {
     return this.#gesture?.kind === "box" ? orderedBox(this.#gesture.from, this.#gesture.to) : null;
   }
@@ -133,7 +134,7 @@ export class Tools {
     const positive = (this.tool !== "negative") !== second;
     const next = removes
       ? clicks.filter((_, index) => index !== near)
-      : [...clicks, { x: point.x, y: point.y, positive }];
+      : [...clicks, { ...clickPlace(point, this.size), positive }];
     this.#submit(frameIndex, { kind: "clicks", clicks: next });
   }
 
@@ -191,10 +192,10 @@ export class Tools {
     this.#gesture = null;
     this.#scene.endStroke();
     if (gesture.kind === "box") {
-      const box = orderedBox(gesture.from, gesture.to);
-      const large = box[2] - box[0] >= 2 && box[3] - box[1] >= 2;
-      const clicks = this.#clicksOf(gesture.frameIndex);
-      if (large) this.#submit(gesture.frameIndex, { kind: "clicks", clicks, box });
+      const box = clipped(orderedBox(gesture.from, gesture.to), this.size);
+      const large = box && box.right - box.left >= LEAST_BOX && box.bottom - box.top >= LEAST_BOX;
+      // What a box finds is a mask to begin from: clicks after it correct it, those before are over.
+      if (large) this.#submit(gesture.frameIndex, { kind: "clicks", clicks: [], box });
     } else if (gesture.any) {
       this.#submit(gesture.frameIndex, {
         kind: "stroke",
@@ -217,7 +218,10 @@ export class Tools {
       while (this.#nextPreview) {
         const asked = this.#nextPreview;
         this.#nextPreview = null;
-        const click = { ...asked.point, positive: this.tool === "positive" };
+        const click = {
+          ...clickPlace(asked.point, this.size),
+          positive: this.tool === "positive",
+        };
         const clicks = [...this.#clicksOf(asked.frameIndex), click];
         const runs = await this.#sync.preview(asked.targetId, asked.frameIndex, clicks);
         if (!this.#previewing) return; // Alt was let go meanwhile
@@ -240,16 +244,22 @@ export class Tools {
   }
 }
 
+/** A click travels as 32-bit floats: rounded here, it cannot be rounded off the frame there. */
+function clickPlace({ x, y }, { width, height }) {
+  const rounded = (value, length) => Math.min(Math.round(value * 100) / 100, length - 0.01);
+  return { x: rounded(x, width), y: rounded(y, height) };
+}
+
 function extendLasso(points, point) {
   const last = points.at(-1);
   if (Math.hypot(point.x - last.x, point.y - last.y) >= LEAST_LASSO_STEP) points.push(point);
 }
 
 function orderedBox(from, to) {
-  return [
-    Math.min(from.x, to.x),
-    Math.min(from.y, to.y),
-    Math.max(from.x, to.x),
-    Math.max(from.y, to.y),
-  ];
+  return {
+    left: Math.min(from.x, to.x),
+    top: Math.min(from.y, to.y),
+    right: Math.max(from.x, to.x),
+    bottom: Math.max(from.y, to.y),
+  };
 }
