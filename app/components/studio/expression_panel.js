@@ -105,8 +105,8 @@ export function mountExpressionPanel(element) {
   function warnings(report) {
     if (!report) return [];
     const lines = [];
-    if (report.cut) lines.push(`Too long: the segmenter reads only “${report.kept_text}”.`);
-    if (report.unknown_words?.length) lines.push(`Words the segmenter does not know: ${report.unknown_words.join(", ")}.`);
+    if (report.cut) lines.push(`Too long: the segmenter reads only “${report.kept}”.`);
+    if (report.unknown?.length) lines.push(`Words the segmenter does not know: ${report.unknown.join(", ")}.`);
     return lines.map((line) => h("p", { class: "rs-warning" }, line));
   }
 

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { h, listen } from "./dom.js";
 import { keys } from "./keys.js";
+import { reasonOf } from "./segment_form.js";
 import { session } from "./session.js";
 
 export const GO_BUTTON = "rs-propagate";
@@ -12,7 +13,7 @@ export function whyNotPropagate() {
   if (!session.clip) return "Open a clip first.";
   if (session.targetId === null) return "Type an expression first: a mask belongs to its target.";
   const engine = session.refiners.find((each) => each.name === session.refiner);
-  if (engine && !engine.ready) return engine.sentence;
+  if (engine && !engine.ready) return reasonOf(engine);
   const busy = session.runningJobs.some((job) => job.kind === "propagate" && job.target_id === session.targetId);
   return busy ? "It is being propagated: see the bar below." : "";
 }

@@ -13,13 +13,19 @@ export function chosenSegmenter() {
   return session.segmenters.find((each) => each.name === session.segmenter);
 }
 
+/** An engine's reason as a sentence that stands by itself. */
+export function reasonOf(engine) {
+  const words = engine.sentence || "It cannot run here";
+  return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+}
+
 /** Why the segmenter cannot run now, as a sentence; "" when it can. */
 export function whyNotRun() {
   const engine = chosenSegmenter();
   if (!session.clip) return "Open a clip first.";
   if (!session.expression) return "Type an expression first: the segmenter looks for what it says.";
   if (!engine) return "No segmenter is chosen.";
-  if (!engine.ready) return engine.sentence;
+  if (!engine.ready) return reasonOf(engine);
   const busy = session.runningJobs.some(
     (job) => job.kind === "segment" && job.clip_id === session.clip.clip.id && draftOf(job) === session.expressionId,
   );
@@ -65,7 +71,7 @@ export function mountSegmentState(element) {
     const chip = engine?.is_demo
       ? [h("span", { class: "rs-chip rs-demo" }, "demo"), " Trained on rendered clips; for trying the page, not for real footage. "]
       : [];
-    const state = engine && !engine.ready ? h("span", { class: "rs-warning-text" }, engine.sentence) : null;
+    const state = engine && !engine.ready ? h("span", { class: "rs-warning-text" }, reasonOf(engine)) : null;
     const said = state ?? (reason && session.clip ? h("span", { class: "rs-muted" }, reason) : null);
     line.replaceChildren(...chip, ...(said ? [said] : []));
     const button = document.getElementById(RUN_BUTTON);

@@ -343,6 +343,7 @@ export class Session extends EventTarget {
       case "worker":
         this.worker = { state: message.state, message: message.message ?? "" };
         this.#say("worker", this.worker);
+        if (message.state === "down" && message.message) this.notice(message.message, "error");
         break;
       default: // A newer server may say more than this page knows.
     }
@@ -392,7 +393,7 @@ export class Session extends EventTarget {
     if (!(await this.request(() => this.reloadClips()))) return;
     if (job.state !== "done" || !this.#asked.has(job.id)) return;
     const added = this.clips.filter((clip) => !before.has(clip.id)).map((clip) => clip.id);
-    const [first] = job.result?.clip_ids ?? (job.clip_id ? [job.clip_id] : added.sort((a, b) => a - b));
+    const [first] = job.result?.clip_id ? [job.result.clip_id].flat() : added.sort((a, b) => a - b);
     const clip = this.clips.find((each) => each.id === first);
     if (!clip || clip.id === this.clip?.clip.id) return;
     if (!this.clip && !this.opening) await this.openClip(clip.id);
