@@ -1,0 +1,97 @@
+"""Which frames deserve a look next, from masks alone.  Pure.
+
+A mask that changes size or shape all at once, that falls apart, or that disagrees with a
+draft of a model is likelier wrong than its neighbours.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from model.metrics import region_similarity
+from video_types import Mask
+
+Reason = Literal["vanished", "jump", "disagreement", "in pieces", "unsure"]
+
+JUMP = 0.35
+"""A J with both neighbours this much below that of most steps makes a jump."""
+DISAGREEMENT = 0.25
+"""1 - J between mask and draft from which they disagree."""
+UNSURE = 0.5
+"""Confidence below which a propagated mask is unsure."""
+PIECE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class FrameToSee:
+    """A frame, why it is suspicious, and how much, 0 to 1."""
+
+    frame_index: int
+    reason: Reason
+    urgency: float
+
+
+def frames_to_see(
+    masks: Mapping[int, Mask],
+    *,
+    drafts: Mapping[int, Mask] | None = None,
+    confidences: Mapping[int, float] | None = None,
+    settled: Collection[int] = (),
+) -> list[FrameToSee]:
+    """Suspicious frames, the most urgent first; each frame once, with its strongest reason.
+
+    Args:
+        masks: frame_index -> (H, W), in any order; gaps are allowed.
+        drafts: frame_index -> (H, W) proposed by a segmenter.
+        confidences: what a propagation thought of its masks.
+        settled: frames verified or edited by hand, which are never suspicious.
+    """
+    order = sorted(masks)
+    steps = {
+        (before, after): region_similarity(masks[before], masks[after])
+        for before, after in itertools.pairwise(order)
+    }
+    usual = float(np.quantile(list(steps.values()), 0.75)) if steps else 1.0
+    found = []
+    for place, index in enumerate(order):
+        if index in settled:
+            continue
+        sides = [steps[pair] for pair in ((order[place - 1], index),) if place > 0]
+        if place + 1 < len(order):
+            sides.append(steps[index, order[place + 1]])
+        reasons: list[tuple[float, Reason]] = []
+        neighbours_seen = len(sides) == 2 and all(
+            masks[other].any() for other in (order[place - 1], order[place + 1])
+        )
+        if neighbours_seen and not masks[index].any():
+            reasons.append((1.0, "vanished"))
+        elif sides and usual - max(sides) > JUMP:
+            reasons.append((usual - max(sides), "jump"))
+        if drafts is not None and index in drafts:
+            distance = 1 - region_similarity(masks[index], drafts[index])
+            if distance > DISAGREEMENT:
+                reasons.append((distance, "disagreement"))
+        if confidences is not None and confidences.get(index, 1.0) < UNSURE:
+            reasons.append((1 - confidences[index], "unsure"))
+        scattered = _scattered(masks[index])
+        if scattered > PIECE_SHARE:
+            reasons.append((scattered / 2, "in pieces"))
+        if reasons:
+            urgency, reason = max(reasons)
+            found.append(FrameToSee(index, reason, min(1.0, urgency)))
+    return sorted(found, key=lambda frame: (-frame.urgency, frame.frame_index))
+
+
+def _scattered(mask: Mask) -> float:
+    """Share of a mask's pixels that are outside its two largest parts."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 3:
+        return 0.0
+    areas = np.sort(stats[1:, cv2.CC_STAT_AREA])
+    return float(areas[:-2].sum() / areas.sum())

@@ -1,0 +1,62 @@
+"""Frames are suggested for the right reason, and never those a person settled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model.attention import frames_to_see
+
+SIZE = (40, 60)
+
+
+def disc(x: int, y: int, radius: int) -> np.ndarray:
+    rows, columns = np.ogrid[: SIZE[0], : SIZE[1]]
+    return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+
+
+def steady() -> dict[int, np.ndarray]:
+    return {index: disc(20 + index, 20, 9) for index in range(8)}
+
+
+def test_a_steady_clip_asks_for_no_look():
+    assert frames_to_see(steady()) == []
+
+
+def test_a_sudden_change_is_found():
+    masks = steady() | {4: disc(24, 20, 3)}
+
+    (frame,) = frames_to_see(masks)
+
+    assert (frame.frame_index, frame.reason) == (4, "jump")
+
+
+def test_a_frame_without_mask_between_two_with_one_comes_first():
+    masks = steady() | {2: np.zeros(SIZE, dtype=bool), 6: disc(26, 20, 3)}
+
+    first, second = frames_to_see(masks)
+
+    assert (first.frame_index, first.reason) == (2, "vanished")
+    assert second.frame_index == 6
+
+
+def test_disagreement_with_the_draft_is_found():
+    (frame,) = frames_to_see(steady(), drafts={5: disc(40, 20, 9)})
+
+    assert (frame.frame_index, frame.reason) == (5, "disagreement")
+
+
+def test_a_mask_in_pieces_and_an_unsure_one_are_found():
+    pieces = disc(23, 20, 9) & (np.arange(SIZE[1]) % 4 != 0)
+
+    frames = frames_to_see(steady() | {3: pieces}, confidences={6: 0.2})
+
+    assert {(frame.frame_index, frame.reason) for frame in frames} == {
+        (3, "in pieces"),
+        (6, "unsure"),
+    }
+
+
+def test_settled_frames_are_left_alone():
+    masks = steady() | {4: disc(24, 20, 3)}
+
+    assert frames_to_see(masks, settled={4}) == []
