@@ -53,22 +53,18 @@ def frames_to_see(
         settled: frames verified or edited by hand, which are never suspicious.
     """
     order = sorted(masks)
-    steps = {
-        (before, after): region_similarity(masks[before], masks[after])
-        for before, after in itertools.pairwise(order)
-    }
-    usual = float(np.quantile(list(steps.values()), 0.75)) if steps else 1.0
+    steps = [region_similarity(masks[a], masks[b]) for a, b in itertools.pairwise(order)]
+    usual = float(np.quantile(steps, 0.75)) if steps else 1.0
     found = []
     for place, index in enumerate(order):
         if index in settled:
             continue
-        sides = [steps[pair] for pair in ((order[place - 1], index),) if place > 0]
-        if place + 1 < len(order):
-            sides.append(steps[index, order[place + 1]])
+        # The first and the last frame have one neighbour, which may be the wrong one of the two.
+        first = min(max(0, place - 1), max(0, len(order) - 3))
+        others = [other for other in order[first : first + 3] if other != index]
+        sides = [region_similarity(masks[index], masks[other]) for other in others]
         reasons: list[tuple[float, Reason]] = []
-        neighbours_seen = len(sides) == 2 and all(
-            masks[other].any() for other in (order[place - 1], order[place + 1])
-        )
+        neighbours_seen = 0 < place < len(order) - 1 and all(masks[each].any() for each in others)
         if neighbours_seen and not masks[index].any():
             reasons.append((1.0, "vanished"))
         elif sides and usual - max(sides) > JUMP:
