@@ -46,12 +46,8 @@ _ENGINES = """async () => {
 
 
 def _choices(kind: str) -> list[tuple[str, str]]:
-    """(title, name) of every engine of `kind`; demo engines say so."""
-    return [
-        (f"{entry.title} (demo)" if entry.is_demo else entry.title, entry.name)
-        for entry in catalog.entries()
-        if entry.kind == kind
-    ]
+    """(title, name) of every engine of `kind`."""
+    return [(entry.title, entry.name) for entry in catalog.entries() if entry.kind == kind]
 
 
 def build_page() -> gr.Blocks:
