@@ -136,6 +136,20 @@ class Drafts:
                 f"({error.strerror}). Make room on the disk and run the segmenter again."
             ) from error
 
+    def note_weights(self, draft_id: int, weights_hash: str) -> None:
+        """Keep which weights a draft was made with, once they are loaded."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(draft).where(draft.c.id == draft_id).values(weights_hash=weights_hash)
+            )
+
+    def made_with(self, draft_id: int, weights_hash: str) -> None:
+        """Note the weights, once the segmenter that was asked for is loaded."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(draft).where(draft.c.id == draft_id).values(weights_hash=weights_hash)
+            )
+
     def finish(self, draft_id: int, state: State, note: str = "") -> Draft:
         with self._database.write() as connection:
             connection.execute(

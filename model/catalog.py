@@ -1,0 +1,208 @@
+"""Every segmenter and refiner: what it is, what it needs, whether it can run here.
+
+Importing this loads no network and no torch; an engine's code is imported when it is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from model.segmenter import ModelError
+
+Kind = Literal["segmenter", "refiner"]
+
+DEMO = Path(__file__).parent / "demo"
+REM_REPOSITORY = "anuragba/refereverything"
+BASE_REPOSITORY = "ali-vilab/text-to-video-ms-1.7b"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One engine.
+
+    `loader` is "module:function"; a segmenter's is called with (device, weights path or None), a
+    refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    licence: str
+    loader: str
+    download_bytes: int = 0
+    gpu_gb: int = 0
+    is_demo: bool = False
+
+
+@dataclass(frozen=True)
+class EntryState:
+    """Whether an engine can run here, and why not."""
+
+    ready: bool
+    sentence: str
+
+
+_SAM2 = {
+    "tiny": (156_008_466, "SAM 2.1 tiny"),
+    "small": (184_416_285, "SAM 2.1 small"),
+    "base-plus": (323_606_802, "SAM 2.1 base+"),
+    "large": (898_083_611, "SAM 2.1 large"),
+}
+
+_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "rem-demo",
+        "segmenter",
+        "REM demo",
+        "Apache-2.0",
+        "model.weights:load_demo_rem",
+        is_demo=True,
+    ),
+    Entry(
+        "rem",
+        "segmenter",
+        "REM",
+        "CC BY 4.0 (REM), CC BY-NC 4.0 (ModelScope's VAE and text encoder)",
+        "model.weights:load_official_rem",
+        download_bytes=5_645_118_394,
+        gpu_gb=24,
+    ),
+    Entry(
+        "mobile-sam",
+        "refiner",
+        "MobileSAM",
+        "Apache-2.0",
+        "model.mobile_sam_refiner:load",
+    ),
+    *(
+        Entry(
+            f"sam2.1-{size}",
+            "refiner",
+            title,
+            "Apache-2.0",
+            f"model.sam2_refiner:load_{size.replace('-', '_')}",
+            download_bytes=size_bytes,
+        )
+        for size, (size_bytes, title) in _SAM2.items()
+    ),
+)
+
+
+def entries() -> tuple[Entry, ...]:
+    """All engines, in the order the page offers them."""
+    return _ENTRIES
+
+
+def entry(name: str) -> Entry:
+    """The engine called `name`.
+
+    Raises:
+        ModelError: there is none.
+    """
+    for one in _ENTRIES:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in _ENTRIES)
+    raise ModelError(f"There is no engine called {name!r}. There are: {known}.")
+
+
+def state(name: str, device: str = "auto") -> EntryState:
+    """Whether the engine can run on `device` now; looks at files, loads nothing."""
+    one = entry(name)
+    module = one.loader.partition(":")[0]
+    if find_spec(module) is None:
+        return EntryState(False, "not part of this version yet")
+    if one.is_demo:
+        folder = DEMO / name.removesuffix("-demo")
+        if not (folder / "weights.safetensors").is_file():
+            return EntryState(
+                False, "its weights are not there; train them with `python -m model.train demo`"
+            )
+        return EntryState(True, "ready")
+    if one.download_bytes and weights_path(name) is None:
+        return EntryState(
+            False,
+            f"weights not here: {_size(one.download_bytes)} to fetch with "
+            f"`python -m model.weights fetch {name}`",
+        )
+    if one.gpu_gb and not _has_gpu(device):
+        return EntryState(False, f"needs a GPU with {one.gpu_gb} GB; this machine has none")
+    return EntryState(True, "ready")
+
+
+def weights_path(name: str) -> Path | None:
+    """The engine's checkpoint: named by REFSCRIBE_<NAME>, or in the Hugging Face cache."""
+    variable = "REFSCRIBE_" + name.replace(".1-", "_").replace("-", "_").upper()
+    named = os.environ.get(variable)
+    if named:
+        return Path(named) if Path(named).exists() else None
+    if name.startswith("sam2.1-"):
+        size = name.removeprefix("sam2.1-")
+        file = f"sam2.1_hiera_{size.replace('-', '_')}.pt"
+        return _cached(f"facebook/sam2.1-hiera-{size}", file)
+    if name == "rem":
+        return _cached(REM_REPOSITORY, "config.json") and _cached(
+            BASE_REPOSITORY, "vae/config.json"
+        )
+    return None
+
+
+def _cached(repository: str, file: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, file)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _size(size_bytes: int) -> str:
+    """
+    >>> _size(5_645_118_394), _size(156_008_466)
+    ('5.6 GB', '156 MB')
+    """
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
+
+
+@cache
+def _has_gpu(device: str) -> bool:
+    if device == "cpu":
+        return False
+    return any(Path("/proc/driver/nvidia/gpus").glob("*")) or Path("/dev/nvidia0").exists()
+
+
+def choose_device(device: str = "auto") -> str:
+    """`device`, or for "auto" the best there is: CUDA, Apple's, or the CPU."""
+    if device != "auto":
+        return device
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def load_segmenter(name: str, device: str = "auto", weights: Path | None = None) -> Any:
+    """The segmenter called `name`, on `device`, from `weights` or the usual places.
+
+    Raises:
+        ModelError: it cannot run here, or its weights cannot be read.
+    """
+    return _load(name, "segmenter")(choose_device(device), weights)
+
+
+def load_refiner(name: str, device: str = "auto") -> Any:
+    """The refiner called `name`; raises as `load_segmenter` does."""
+    return _load(name, "refiner")(choose_device(device))
+
+
+def _load(name: str, kind: Kind) -> Any:
+    one = entry(name)
+    if one.kind != kind:
+        raise ModelError(f"{one.title} is a {one.kind}, not a {kind}.")
+    module, _, function = one.loader.partition(":")
+    return getattr(import_module(module), function)
