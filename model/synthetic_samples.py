@@ -36,13 +36,19 @@ SAMPLES = (
         900_003,
     ),
     Sample(
-        "hearts and a thing that melts",
+        "heart melting",
         "heart melting",
         "temporal object changes",
-        "the yellow heart",
+        "the heart melting",
         900_005,
     ),
-    Sample("star drifting like smoke", "smoke drifting", "motion patterns", "white star", 900_012),
+    Sample(
+        "star drifting like smoke",
+        "smoke drifting",
+        "motion patterns",
+        "the star drifting away",
+        900_012,
+    ),
 )
 
 
