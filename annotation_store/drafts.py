@@ -143,13 +143,6 @@ class Drafts:
                 update(draft).where(draft.c.id == draft_id).values(weights_hash=weights_hash)
             )
 
-    def made_with(self, draft_id: int, weights_hash: str) -> None:
-        """Note the weights, once the segmenter that was asked for is loaded."""
-        with self._database.write() as connection:
-            connection.execute(
-                update(draft).where(draft.c.id == draft_id).values(weights_hash=weights_hash)
-            )
-
     def finish(self, draft_id: int, state: State, note: str = "") -> Draft:
         with self._database.write() as connection:
             connection.execute(

@@ -43,8 +43,11 @@ class StoredMask:
 
     @property
     def by_hand(self) -> bool:
-        """Whether a person stands for this frame, by editing or verifying it."""
-        return self.verified or self.origin in BY_HAND
+        """Whether a person stands for this frame, by editing or verifying it.
+
+        A frame without a mask is what undo leaves, not an edit: emptied masks are empty ones.
+        """
+        return self.verified or (self.rle is not None and self.origin in BY_HAND)
 
     def decode(self, size: Size) -> Mask:
         """The mask (H, W).

@@ -1,0 +1,129 @@
+"""Drafts: having a segmenter make one, showing it, accepting it, discarding it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from annotation_store.errors import NotFoundError
+from app import wire
+from app.keepers import DraftKeeper
+from app.mask_routes import applied_json, binary, frame_numbers, say_applied
+from app.notices import RefusedError
+from app.services import Services
+from app.worker import Priority
+
+
+class Segmentation(BaseModel):
+    segmenter: str | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    threshold: float = Field(default=0.5, ge=0, le=1)
+
+
+class Acceptance(BaseModel):
+    first: int
+    last: int
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    overwrite_edited: bool = False
+
+
+def require_ready(services: Services, kind: str, name: str) -> str:
+    """The title of the segmenter or refiner called `name`, if it can run here."""
+    from model import catalog
+
+    entry = next((one for one in catalog.entries() if (one.kind, one.name) == (kind, name)), None)
+    if entry is None:
+        raise RefusedError(f"There is no {kind} called “{name}”.", code="missing", status=404)
+    state = catalog.state(name, services.settings.device)
+    if not state.ready:
+        sentence = f"{entry.title} cannot run here: {state.sentence}."
+        raise RefusedError(sentence, code="model", status=422)
+    return str(entry.title)
+
+
+def draft_routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api")
+    workspace = services.workspace
+
+    @router.post("/expressions/{expression_id}/segment")
+    def segment(expression_id: int, wanted: Segmentation) -> dict[str, Any]:
+        expression = workspace.expressions.get(expression_id)
+        clip = workspace.clips.get(expression.clip_id)
+        name = wanted.segmenter or services.settings.segmenter
+        title = require_ready(services, "segmenter", name)
+        # Which weights these are is known once they are loaded.
+        draft = workspace.drafts.start(
+            expression_id,
+            name,
+            "",
+            wanted.seed,
+            {"clip_frames": clip.frame_count},
+            wanted.threshold,
+        )
+        call = services.models.submit(
+            "segment",
+            Priority.CLIP,
+            clip_id=clip.id,
+            frame_count=clip.frame_count,
+            size=clip.size,
+            segmenter=name,
+            expression=expression.text,
+            seed=wanted.seed,
+            threshold=wanted.threshold,
+        )
+        job = services.jobs.start(
+            "segment",
+            f"Segmenting {expression.label} with {title}",
+            call,
+            DraftKeeper(services, clip, draft.id),
+            clip_id=clip.id,
+            target_id=expression.target_id,
+            draft_id=draft.id,
+        )
+        services.say_clip(clip.id)
+        return {"job": job.as_json(), "draft_id": draft.id}
+
+    @router.get("/drafts/{draft_id}/masks.bin")
+    def masks(draft_id: int, request: Request, frames: str | None = None) -> Response:
+        wanted = None if frames is None else frame_numbers(frames)
+        size = workspace.clips.get(workspace.drafts.get(draft_id).clip_id).size
+        found = wire.draft_masks(workspace.drafts.masks(draft_id, wanted))
+        return binary(request, wire.encode_masks(size, found))
+
+    @router.get("/drafts/{draft_id}/maps/{frame_index}.png")
+    def soft_map(draft_id: int, frame_index: int) -> Response:
+        try:
+            data = workspace.drafts.map_path(draft_id, frame_index).read_bytes()
+        except OSError as error:
+            raise NotFoundError(
+                f"The soft map of frame {frame_index} is not there; run the segmenter again."
+            ) from error
+        headers = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
+        return Response(data, media_type="image/png", headers=headers)
+
+    @router.post("/drafts/{draft_id}/accept")
+    def accept(draft_id: int, wanted: Acceptance, request: Request) -> dict[str, Any]:
+        draft = workspace.drafts.get(draft_id)
+        target_id = workspace.expressions.get(draft.expression_id).target_id
+        applied = workspace.drafts.accept(
+            draft_id,
+            services.annotator(request),
+            wanted.first,
+            wanted.last,
+            wanted.threshold,
+            overwrite_edited=wanted.overwrite_edited,
+        )
+        say_applied(services, request, draft.clip_id, target_id, applied)
+        return applied_json(applied)
+
+    @router.delete("/drafts/{draft_id}")
+    def discard(draft_id: int) -> dict[str, Any]:
+        draft = workspace.drafts.get(draft_id)
+        services.jobs.cancel_where(lambda job: job.draft_id == draft_id)
+        workspace.drafts.remove(draft_id)
+        services.say_clip(draft.clip_id)
+        return {}
+
+    return router

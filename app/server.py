@@ -1,0 +1,172 @@
+"""The web application: our routes, the page, and the guard around both."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from annotation_store.errors import StoreError
+from annotation_store.workspace import Workspace
+from app.clip_routes import clip_routes
+from app.draft_routes import draft_routes
+from app.export_routes import export_routes
+from app.guard import Guard
+from app.job_routes import job_routes
+from app.jobs import Jobs
+from app.live import Live, live_route
+from app.mask_routes import mask_routes
+from app.notices import Notice, RefusedError, explain
+from app.services import Services
+from app.settings import Settings
+from app.tasks import model_tasks, store_tasks
+from app.worker import Worker
+from model.segmenter import ModelError
+
+COMPONENTS = Path(__file__).parent / "components"
+STATIC_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+
+
+def create_services(settings: Settings, workspace: Workspace) -> Services:
+    """Everything the routes need; the workers are started with the application."""
+    live = Live()
+
+    def told(state: str, message: str) -> None:
+        live.say({"type": "worker", "state": state, "message": message}, standing="worker")
+
+    def hidden(state: str, message: str) -> None:
+        """The jobs of the store worker say for themselves what became of them."""
+
+    return Services(
+        settings,
+        workspace,
+        live,
+        Jobs(live),
+        models=Worker("model", model_tasks, settings, told=told),
+        files=Worker("store", store_tasks, settings, told=hidden),
+    )
+
+
+def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
+    """The whole application.  The page is built here, so this takes as long as Gradio does."""
+    services = create_services(settings, workspace)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.live.open()
+        services.models.start()
+        services.files.start()
+        yield
+        services.live.close()
+        services.models.stop()
+        services.files.stop()
+
+    app = FastAPI(
+        title="Refscribe", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    for kind in (RefusedError, StoreError, ModelError, Exception):
+        app.add_exception_handler(kind, _answer_failure)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    for routes in (clip_routes, mask_routes, draft_routes, job_routes, export_routes):
+        app.include_router(routes(services))
+    app.include_router(live_route(services.live))
+    app.include_router(static_routes())
+    app.include_router(unknown_routes())  # the last of ours: everything else is the page's
+    _mount_page(app, settings)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+def _mount_page(app: FastAPI, settings: Settings) -> None:
+    # Gradio reads this when it builds the page: nothing is sent anywhere.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio as gr
+
+    from app.page import build_page, mount_options
+
+    gr.mount_gradio_app(
+        app,
+        build_page(),
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        show_error=False,
+        max_file_size="1mb",  # the page has no upload of Gradio's
+        **mount_options(),
+    )
+
+
+def _answer(notice: Notice) -> Response:
+    return JSONResponse({"error": notice.sentence, "code": notice.code}, status_code=notice.status)
+
+
+async def _answer_failure(_request: Request, error: Exception) -> Response:
+    return _answer(explain(error))
+
+
+async def _answer_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "missing", 405: "method"}.get(error.status_code, "refused")
+    return _answer(Notice(str(error.detail), code, error.status_code))
+
+
+async def _answer_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = " ".join(str(part) for part in first["loc"][1:]) or "the request"
+    return _answer(Notice(f"{place}: {first['msg']}.", "invalid", 422))
+
+
+def static_routes() -> APIRouter:
+    """The browser modules of `components/`, looked up in a list made once."""
+    router = APIRouter()
+    files = {
+        path.relative_to(COMPONENTS).as_posix(): path
+        for path in COMPONENTS.rglob("*")
+        if path.suffix in STATIC_TYPES
+    }
+
+    @router.get("/studio/{name:path}")
+    def module(name: str, request: Request) -> Response:
+        path = files.get(name)
+        if path is None:
+            raise HTTPException(404, f"There is no {name[:80]}.")
+        data = path.read_bytes()
+        tag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+        headers = {"Cache-Control": "no-cache", "ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type=STATIC_TYPES[path.suffix], headers=headers)
+
+    @router.get("/favicon.ico")
+    def favicon() -> Response:
+        return FileResponse(Path(__file__).parent / "favicon.svg", media_type="image/svg+xml")
+
+    return router
+
+
+def unknown_routes() -> APIRouter:
+    """A wrong address below /api is answered as ours are, not by Gradio's page."""
+    router = APIRouter()
+
+    @router.api_route("/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    def unknown(rest: str) -> Response:
+        raise RefusedError(f"There is no /api/{rest[:80]}.", code="missing", status=404)
+
+    return router

@@ -1,0 +1,61 @@
+"""What the routes work with, made once when the program starts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from annotation_store.workspace import Workspace
+from app.jobs import Jobs
+from app.live import Live
+from app.settings import Settings
+from app.worker import Worker
+
+_TAB = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Services:
+    """`models` is the worker that runs networks, `files` the one that reads and writes much."""
+
+    settings: Settings
+    workspace: Workspace
+    live: Live
+    jobs: Jobs
+    models: Worker
+    files: Worker
+
+    def annotator(self, request: Request) -> str:
+        """Who signs this request's edits: who logged in, or who the program was started for."""
+        return str(request.scope.get("refscribe.annotator", self.settings.annotator))
+
+    def say_clips(self) -> None:
+        """The list of clips changed."""
+        self.live.say({"type": "clips"})
+
+    def say_clip(self, clip_id: int) -> None:
+        """A clip's facts, targets, expressions or drafts changed."""
+        self.live.say({"type": "clip", "clip_id": clip_id})
+
+    def say_masks(
+        self, clip_id: int, target_id: int, frames: list[int], revision: int, tab: str
+    ) -> None:
+        """Masks changed; `tab` asked for it and knows, "" for none."""
+        self.live.say(
+            {
+                "type": "masks",
+                "clip_id": clip_id,
+                "target_id": target_id,
+                "frames": sorted(set(frames)),
+                "revision": revision,
+                "tab": tab,
+            }
+        )
+
+
+def tab_of(request: Request) -> str:
+    """The browser tab a request came from; "" if it does not say."""
+    tab = request.headers.get("x-tab", "")
+    return tab if _TAB.fullmatch(tab) else ""
