@@ -56,7 +56,7 @@ class Server {
         changed: [{ target_id: TARGET, layer: "target", frame_index: frameIndex }],
       };
     }
-    return { versions: [] };
+    return path.endsWith("/redo") ? { edit: null, changed: [] } : { versions: [] };
   }
 
   #read(path) {
@@ -268,6 +268,41 @@ test("undo waits for what is on its way, and reads what it changed", async () =>
   assert.equal(changed[0].frame_index, 4);
   assert.equal(sync.frame(TARGET, 4).target.version, 2);
   assert.deepEqual(places(sync.frame(TARGET, 4).target.runs), []);
+});
+
+test("undo, redo and verify are asked for one after the other", async () => {
+  const server = new Server();
+  const { sync } = await opened(server);
+  let open;
+  server.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+
+  const done = [sync.step("undo"), sync.step("redo"), sync.verify(TARGET, 4, true)];
+  await quiet();
+  const writes = () => server.requests.filter((request) => request.startsWith("POST"));
+  assert.deepEqual(writes(), ["POST /api/clips/3/undo"], "the others wait for the first's masks");
+
+  open();
+  await Promise.all(done);
+  assert.deepEqual(writes(), [
+    "POST /api/clips/3/undo",
+    "POST /api/clips/3/redo",
+    `POST /api/targets/${TARGET}/verify`,
+  ]);
+});
+
+test("a stroke drawn while an undo is on its way is made on what the undo leaves", async () => {
+  const server = new Server();
+  const { sync } = await opened(server);
+
+  const undone = sync.step("undo");
+  sync.edit(TARGET, 4, stroke(3));
+  await undone;
+  await sync.settled(TARGET, 4);
+
+  assert.equal(sync.firstFailure(), null);
+  assert.equal(server.version("4/target"), 2);
 });
 
 test("undo with an edit that cannot be saved says so instead of waiting for ever", async () => {

@@ -21,6 +21,8 @@ export class MaskSync {
   #waiting = new Map(); // "target/frame" -> resolvers of settled()
   #failed = new Map(); // "target/frame" -> {targetId, frameIndex}: asked for at every painted frame
   #retryTimer = 0;
+  #turn = Promise.resolve(); // undo, redo and verify, one after the other
+  #turns = 0; // how many of them are not done yet
 
   /**
    * @param {object} api
@@ -118,7 +120,19 @@ export class MaskSync {
   edit(targetId, frameIndex, edit) {
     const numbered = { ...edit, id: this.#nextEdit++ };
     this.#dispatch(targetId, frameIndex, { type: "edited", edit: numbered });
-    this.#pump(targetId, frameIndex);
+    // An edit made while an undo is on its way is made on what the undo leaves.
+    if (this.#turns) this.#turn.then(() => this.#pump(targetId, frameIndex));
+    else this.#pump(targetId, frameIndex);
+  }
+
+  /** Do `work` after whatever was asked for before it. */
+  #inTurn(work) {
+    this.#turns += 1;
+    const done = this.#turn.then(work).finally(() => {
+      this.#turns -= 1;
+    });
+    this.#turn = done.catch(() => undefined); // who asked hears of the failure; the next goes on
+    return done;
   }
 
   async #pump(targetId, frameIndex) {
@@ -147,7 +161,7 @@ export class MaskSync {
 
   async #sendClicks(targetId, frameIndex, state, edit) {
     const body = { clicks: edit.clicks, seen: state.target.version };
-    if (edit.box) body.box = edit.box;
+    if (edit.box) body.box = [edit.box.left, edit.box.top, edit.box.right, edit.box.bottom];
     if (this.#session.refiner) body.refiner = this.#session.refiner;
     const path = `/api/targets/${targetId}/frames/${frameIndex}/clicks`;
     return readMasks(await this.#ask(path, body)).masks;
@@ -256,12 +270,15 @@ export class MaskSync {
   /** Say that a frame is right, or take that back; `empty` says that the target is not there. */
   async verify(targetId, frameIndex, verified, empty = false) {
     if (this.#refusedByFailure()) return;
-    await this.settled(targetId, frameIndex);
-    await this.#session.change(async () => {
-      const body = { frames: [frameIndex], verified, ...(empty ? { empty } : {}) };
-      await this.#api.post(`/api/targets/${targetId}/verify`, body);
-      await this.refresh(targetId, [frameIndex]);
-      this.#tell(targetId, [frameIndex]);
+    const settled = this.settled(targetId, frameIndex);
+    await this.#inTurn(async () => {
+      await settled;
+      await this.#session.change(async () => {
+        const body = { frames: [frameIndex], verified, ...(empty ? { empty } : {}) };
+        await this.#api.post(`/api/targets/${targetId}/verify`, body);
+        await this.refresh(targetId, [frameIndex]);
+        this.#tell(targetId, [frameIndex]);
+      });
     });
   }
 
@@ -277,21 +294,26 @@ export class MaskSync {
   /** Undo or redo the person's last edit of this clip. @param {"undo" | "redo"} which */
   async step(which) {
     if (this.#refusedByFailure()) return null;
+    // Only what was edited before is waited for: later edits wait for this step in turn.
     const pending = [...this.#targets].flatMap(([targetId, frames]) =>
       [...frames.keys()].map((frameIndex) => this.settled(targetId, frameIndex)),
     );
-    await Promise.all(pending);
-    return this.#session.change(async () => {
-      const reply = await this.#api.post(`/api/clips/${this.#clipId}/${which}`, {});
-      if (!reply.edit) this.#session.notice(`There is nothing to ${which}.`, "info");
-      const reads = [...groupByTarget(reply.changed)].map(async ([targetId, changes]) => {
-        const frames = [...new Set(changes.map((change) => change.frame_index))];
-        await this.refresh(targetId, frames);
-        this.#tell(targetId, frames);
-      });
-      await Promise.all(reads);
-      return reply.changed;
+    return this.#inTurn(async () => {
+      await Promise.all(pending);
+      return this.#session.change(() => this.#stepNow(which));
     });
+  }
+
+  async #stepNow(which) {
+    const reply = await this.#api.post(`/api/clips/${this.#clipId}/${which}`, {});
+    if (!reply.edit) this.#session.notice(`There is nothing to ${which}.`, "info");
+    const reads = [...groupByTarget(reply.changed)].map(async ([targetId, changes]) => {
+      const frames = [...new Set(changes.map((change) => change.frame_index))];
+      await this.refresh(targetId, frames);
+      this.#tell(targetId, frames);
+    });
+    await Promise.all(reads);
+    return reply.changed;
   }
 
   /** Stop trying; the page is left. */
