@@ -12,7 +12,7 @@ const reports = new Map(); // expression id -> what the text encoder said when i
 export function mountExpressionPanel(element) {
   const list = h("div", { class: "rs-targets", role: "group", "aria-label": "Targets and expressions", tabindex: "-1" });
   const total = h("span", { class: "rs-muted rs-number" });
-  const where = picker("Target of the new expression", [], NEW_TARGET, () => {});
+  const where = picker("It refers to target", [], NEW_TARGET, () => {});
   const text = h("input", {
     class: "rs-field rs-new-expression",
     type: "text",

@@ -1,0 +1,82 @@
+"""Takes the README's pictures of the page: `python -m tests.journey.screenshots [folder]`.
+
+Starts the real app on an empty workspace, adds the sample clips, types an expression, runs the demo
+segmenter where its weights are, and saves the page in light and dark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from tests.conftest import REPOSITORY
+from tests.journey import steps
+from tests.journey.conftest import SYSTEM_CHROMIUM, RunningApp, start_app, stop_app
+
+COLOURS = 255  # a palette keeps a picture well below 300 KB
+
+
+def main() -> None:
+    """Read the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=REPOSITORY / "docs")
+    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--height", type=int, default=800)
+    wanted = parser.parse_args()
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        app = start_app(Path(folder))
+        path = str(SYSTEM_CHROMIUM) if SYSTEM_CHROMIUM.exists() else None
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        try:
+            size = {"width": wanted.width, "height": wanted.height}
+            page = chromium.new_page(viewport=size, color_scheme="light")
+            prepare(app, page)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                page.wait_for_timeout(500)
+                save(page, wanted.folder / f"page-{scheme}.png")
+        finally:
+            chromium.close()
+            stop_app(app)
+
+
+def prepare(app: RunningApp, page: Page) -> None:
+    """Bring the page to where there is something to see."""
+    page.goto(app.url)
+    page.get_by_role("button", name="Open the sample clips").click()
+    steps.jobs_done(app, "samples", 300)
+    page.locator(".rsc-counter").filter(has_text="000 /").wait_for(timeout=30_000)
+    clip_id = page.evaluate("Number(new URLSearchParams(location.hash.slice(1)).get('clip'))")
+    if not app.get(f"/api/clips/{clip_id}")["expressions"]:
+        steps.type_expression(page, "the disc that grows")
+    if page.locator("#rs-run").is_enabled():
+        page.keyboard.press("r")
+        steps.wait_until(lambda: has_job(app, "segment"), "the segmenter to begin")
+        steps.jobs_done(app, "segment", 600)
+    for _ in range(2):
+        page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_timeout(7000)  # until "done" has left the bar below
+
+
+def has_job(app: RunningApp, kind: str) -> bool:
+    """Whether a job of `kind` was ever started."""
+    return any(job["kind"] == kind for job in app.get("/api/jobs")["jobs"])
+
+
+def save(page: Page, path: Path) -> None:
+    """Save what the page shows as a small PNG."""
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
