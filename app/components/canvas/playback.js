@@ -4,7 +4,7 @@
  * @typedef {{first: number, last: number}} Range  frames, both included
  */
 
-export const SPEEDS = [0.25, 0.5, 1, 2, 4];
+export const SPEEDS = [0.25, 0.5, 1, 2, 2.5, 4]; // 2.5 shows every frame of a 60 Hz display
 export const FRAMES_PER_SECOND = 24;
 const DISPLAY_RATE = 60; // shown per second at most; beyond it frames are skipped evenly
 
