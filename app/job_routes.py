@@ -180,9 +180,15 @@ def _add_clip_sources(router: APIRouter, services: Services) -> None:
         cut = Cut(trim_start=trim_start, trim_end=trim_end, crop=crop)
         source_name = clean_name(name)
         if group is None:
-            path = services.workspace.folder / "incoming" / f"upload-{uuid4().hex}.part"
-            await receive_file(request.stream(), path)
-            return _started(services, str(path), source_name, cut, [path])
+            # In a folder of its own the file keeps the name the person knows it by.
+            folder = services.workspace.folder / "incoming" / f"upload-{uuid4().hex}"
+            folder.mkdir()
+            try:
+                await receive_file(request.stream(), folder / source_name)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return _started(services, str(folder / source_name), source_name, cut, [folder])
         folder = groups.folder(group)
         try:
             await receive_file(request.stream(), folder / source_name)

@@ -382,6 +382,8 @@ export class Session extends EventTarget {
     this.jobs.set(job.id, job);
     const ended = ENDED.includes(job.state) && (!before || !ENDED.includes(before.state));
     this.#say("job", { job, ended });
+    // The first sample clip can be looked at while the others are still being made.
+    if (job.kind === "samples" && job.state === "running" && job.done > (before?.done ?? 0)) this.#showAdded(job);
     if (!ended) return;
     if (["ingest", "samples"].includes(job.kind)) this.#showAdded(job);
     if (job.clip_id && job.clip_id === this.clip?.clip.id) this.reloadClipSoon();
@@ -391,13 +393,13 @@ export class Session extends EventTarget {
   async #showAdded(job) {
     const before = new Set((this.clips ?? []).map((clip) => clip.id));
     if (!(await this.request(() => this.reloadClips()))) return;
-    if (job.state !== "done" || !this.#asked.has(job.id)) return;
+    if (!["running", "done"].includes(job.state) || !this.#asked.has(job.id)) return;
     const added = this.clips.filter((clip) => !before.has(clip.id)).map((clip) => clip.id);
-    const [first] = job.result?.clip_id ? [job.result.clip_id].flat() : added.sort((a, b) => a - b);
+    const [first] = job.result?.clip_ids ?? added.sort((a, b) => a - b);
     const clip = this.clips.find((each) => each.id === first);
     if (!clip || clip.id === this.clip?.clip.id) return;
     if (!this.clip && !this.opening) await this.openClip(clip.id);
-    else this.notice(`${clip.name} was added.`, "info", { label: "Open", run: () => this.openClip(clip.id) });
+    else if (job.state === "done") this.notice(`${clip.name} was added.`, "info", { label: "Open", run: () => this.openClip(clip.id) });
   }
 
   #takeDraft(message) {
