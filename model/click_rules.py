@@ -74,12 +74,13 @@ def dot_radius(size: Size) -> int:
 
 
 def changed_near(before: Mask, proposal: Mask, click: Click) -> Mask:
-    """`before` with only that difference to `proposal` taken over that holds the click.
+    """`before` with only what `proposal` changes at the click, and in the click's sense.
 
-    A difference that hangs on it through a thin bridge is another place, so the
-    difference is first parted at bridges narrower than a click's dot.
+    A positive click adds, a negative one takes away.  A change that hangs on the clicked one
+    through a thin bridge is another place, so changes are first parted at bridges narrower
+    than a click's dot.
     """
-    difference = before != proposal
+    difference = proposal & ~before if click.positive else before & ~proposal
     pixel = pixel_of(click)
     if not difference[pixel]:
         return before.copy()

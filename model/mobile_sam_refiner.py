@@ -12,8 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.click_rules import changed_near, honour, is_honoured, require_prompt, without_islands
+from model.click_rules import (
+    changed_near,
+    honour,
+    is_honoured,
+    pixel_of,
+    require_prompt,
+    without_islands,
+)
 from model.follow import Follower
+from model.metrics import region_similarity
 from model.mobile_sam import (
     Decoded,
     Embedding,
@@ -23,10 +31,10 @@ from model.mobile_sam import (
     logits_of,
     to_picture,
 )
-from model.propagation import propagate
+from model.propagation import beside, propagate
 from model.recently_used import RecentlyUsed
 from model.refiner import Propagated, Refined
-from model.view import View, around, box_of, covers, points_in, united, view_of, within
+from model.view import View, around, box_of, points_in, united, view_of
 from video_types import Box, Click, Frame, Mask
 
 EMBEDDINGS_KEPT = 48
@@ -37,15 +45,21 @@ WHOLE_TARGET_MARGIN = 0.15
 click on whole targets more often than on parts of them."""
 UNSURE_BELOW = 0.8
 ISLAND_SHARE = 0.02
+FINER_AGREES = 0.75
+"""J that a mask drawn on a view must have with the one drawn on the frame to replace it."""
+MOST_TAKEN = 0.7
+"""Of a mask that one negative click may take away."""
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Where a series of clicks stands: the mask, and what the next click is decoded from."""
+    """Where a series of clicks stands: the mask, and the logits the next click is decoded with.
+
+    `logits` are of the whole frame; None where the mask is not the network's own.
+    """
 
     mask: Mask
     confidence: float
-    view: View
     logits: Logits | None = None
     candidates: tuple[Mask, ...] = ()
 
@@ -76,9 +90,8 @@ class MobileSamRefiner:
         """As `ClickRefiner.refine`.  With a `prior`, a box bounds what may change."""
         require_prompt(frame, clicks, prior, box)
         clicks = [replace(click, frame_index=0) for click in clicks]
-        corrects = prior is not None
         series = (key, _digest(prior), box)
-        reading = None if prior is None else _Reading(prior, 1.0, view_of(frame))
+        reading = None if prior is None else _Reading(prior, 1.0)
         # A box is a step of its own; without box and prior the first click begins the series.
         for count in range(0 if box is not None else 1, len(clicks) + 1):
             name = (*series, *clicks[:count])
@@ -90,7 +103,9 @@ class MobileSamRefiner:
             elif count == 0 and box is not None:
                 reading = self._redraw_box(frame, key, box, reading)
             else:
-                reading = self._correct(frame, key, clicks[:count], reading, local=corrects)
+                reading = self._correct(
+                    frame, key, clicks[:count], reading, local=prior is not None
+                )
             self._readings.put(name, reading)
         if reading is None:
             raise AssertionError("a prompt that was checked led to no mask")
@@ -102,7 +117,8 @@ class MobileSamRefiner:
         """As `MaskPropagator.propagate`."""
 
         def begin(anchor: int) -> Follower:
-            return Follower(self._network, frames[anchor], anchors[anchor])
+            others = [(frames[other], anchors[other]) for other in beside(anchor, anchors)]
+            return Follower(self._network, frames[anchor], anchors[anchor], others)
 
         return propagate(frames, anchors, targets=targets, begin=begin)
 
@@ -123,41 +139,13 @@ class MobileSamRefiner:
         if box is not None:
             near_best = [int(decoded.scores.argmax())]
         chosen = max(near_best, key=lambda k: areas[k])
-        order = sorted(range(len(maps)), key=lambda k: -worth[k])
-        begun = _Reading(
-            without_islands(maps[chosen] > 0, clicks, share=ISLAND_SHARE),
-            _confidence(decoded, chosen),
-            view,
-            decoded.logits[chosen],
-        )
-        finer = self._look_closer(frame, key, clicks, begun)
-        others = tuple(maps[k] > 0 for k in order if k != chosen and areas[k])
-        unsure = len(near_best) > 1 or finer.confidence < UNSURE_BELOW
-        return replace(finer, mask=honour(finer.mask, clicks), candidates=others if unsure else ())
-
-    def _look_closer(
-        self, frame: Frame, key: Hashable, clicks: Sequence[Click], reading: _Reading
-    ) -> _Reading:
-        """The same mask decoded once more on a view of its surroundings, if that agrees with it."""
-        size = frame.shape[:2]
-        box = box_of(reading.mask)
-        if box is None or (view := around(box, size)) == reading.view:
-            return reading
-        embedding = self._embedding(frame, key, view)
-        points, positive = points_in(view, clicks)
-        decoded = self._network.decode(
-            embedding,
-            points=points,
-            positive=positive,
-            box=within(view, box),
-            logits=logits_of(np.ascontiguousarray(reading.mask[view.inside]), embedding),
-        )
-        mask = np.zeros(size, dtype=bool)
-        mask[view.inside] = to_picture(decoded.logits[0], embedding) > 0
-        mask = without_islands(mask, clicks, share=ISLAND_SHARE)
-        if _overlap(mask, reading.mask) < 0.5:
-            return reading
-        return _Reading(mask, _confidence(decoded, 0), view, decoded.logits[0])
+        confidence = _confidence(decoded, chosen)
+        mask = self._drawn_finer(frame, key, clicks, maps[chosen] > 0)
+        candidates: tuple[Mask, ...] = ()
+        if len(near_best) > 1 or confidence < UNSURE_BELOW:
+            order = sorted(range(len(maps)), key=lambda k: -worth[k])
+            candidates = tuple(maps[k] > 0 for k in order if k != chosen and areas[k])
+        return _Reading(honour(mask, clicks), confidence, decoded.logits[chosen], candidates)
 
     def _correct(
         self,
@@ -168,43 +156,84 @@ class MobileSamRefiner:
         *,
         local: bool,
     ) -> _Reading:
-        """`reading` after the last of `clicks`; only near that click if `local`."""
-        size = frame.shape[:2]
+        """`reading` after the last of `clicks`; changed only near that click if `local`."""
         click = clicks[-1]
-        view = self._view_for(reading, clicks, size)
+        view = view_of(frame)
         embedding = self._embedding(frame, key, view)
         earlier = reading.logits
-        if earlier is None or view != reading.view:
-            earlier = logits_of(np.ascontiguousarray(reading.mask[view.inside]), embedding)
+        if earlier is None:
+            earlier = logits_of(reading.mask, embedding)
         points, positive = points_in(view, clicks)
         decoded = self._network.decode(embedding, points=points, positive=positive, logits=earlier)
-        proposal = reading.mask.copy()
-        proposal[view.inside] = to_picture(decoded.logits[0], embedding) > 0
+        proposal = to_picture(decoded.logits[0], embedding) > 0
         logits: Logits | None = decoded.logits[0]
-        if not local and all(is_honoured(each, proposal) for each in clicks):
-            mask = without_islands(proposal, clicks, share=ISLAND_SHARE)
-        else:
+        if is_honoured(click, proposal):
+            proposal = self._drawn_finer(frame, key, clicks, proposal)
+        if local:
             if not is_honoured(click, proposal):
-                part = self._part_at(embedding, view, click, size)
-                proposal = reading.mask | part if click.positive else reading.mask & ~part
-            mask = changed_near(reading.mask, proposal, click)
+                proposal = self._with_part_at(frame, key, clicks, reading.mask)
+            proposal = changed_near(reading.mask, proposal, click)
             logits = None
-        mask = honour(mask, clicks)
-        return _Reading(mask, _confidence(decoded, 0), view, logits)
+        return _Reading(honour(proposal, clicks), _confidence(decoded, 0), logits)
 
-    def _part_at(
-        self, embedding: Embedding, view: View, click: Click, size: tuple[int, int]
+    def _drawn_finer(
+        self, frame: Frame, key: Hashable, clicks: Sequence[Click], mask: Mask
     ) -> Mask:
-        """The steadiest reading of what lies under one click, whatever it belongs to; (H, W)."""
+        """`mask` without islands, its border drawn on a view of it where that agrees with it."""
+        mask = without_islands(mask, clicks, share=ISLAND_SHARE)
+        shown = box_of(mask)
+        if shown is None:
+            return mask
+        for click in clicks:
+            if click.positive:
+                shown = united(shown, Box(click.x, click.y, click.x + 1, click.y + 1))
+        view = around(shown, mask.shape)
+        if view == view_of(frame):
+            return mask
+        embedding = self._embedding(frame, key, view)
+        points, positive = points_in(view, clicks)
+        decoded = self._network.decode(
+            embedding,
+            points=points,
+            positive=positive,
+            logits=logits_of(np.ascontiguousarray(mask[view.inside]), embedding),
+        )
+        finer = np.zeros_like(mask)
+        finer[view.inside] = to_picture(decoded.logits[0], embedding) > 0
+        finer = without_islands(finer, clicks, share=ISLAND_SHARE)
+        failed = sum(not is_honoured(click, mask) for click in clicks)
+        agrees = region_similarity(finer, mask) >= FINER_AGREES
+        if agrees and sum(not is_honoured(click, finer) for click in clicks) <= failed:
+            return finer
+        return mask
+
+    def _with_part_at(
+        self, frame: Frame, key: Hashable, clicks: Sequence[Click], mask: Mask
+    ) -> Mask:
+        """`mask` with the thing under the last click added or taken away, whatever it belongs to.
+
+        Of the readings of that click alone the steadiest that no click of the other kind
+        forbids; `mask` as it is if there is none.
+        """
+        click = clicks[-1]
+        others = [each for each in clicks if each.positive != click.positive]
+        view = view_of(frame)
+        embedding = self._embedding(frame, key, view)
         points, _ = points_in(view, [click])
         decoded = self._network.decode(
             embedding, points=points, positive=np.array([True]), several=True
         )
-        maps = [to_picture(logits, embedding) for logits in decoded.logits]
-        worth = decoded.scores + [_stability(each) for each in maps]
-        part = np.zeros(size, dtype=bool)
-        part[view.inside] = maps[int(worth.argmax())] > 0
-        return part
+        best, result = 0.0, mask
+        for logits, score in zip(decoded.logits, decoded.scores, strict=True):
+            part = to_picture(logits, embedding)
+            inside = part > 0
+            swallows = int((inside & mask).sum()) > MOST_TAKEN * int(mask.sum())
+            if any(inside[pixel_of(each)] for each in others) or (not click.positive and swallows):
+                continue
+            if score + _stability(part) > best:
+                best = float(score) + _stability(part)
+                result = mask | inside if click.positive else mask & ~inside
+        return result
 
     def _redraw_box(self, frame: Frame, key: Hashable, box: Box, reading: _Reading) -> _Reading:
         """`reading` with what lies in `box` segmented anew."""
@@ -214,18 +243,7 @@ class MobileSamRefiner:
         columns = slice(max(0, int(box.left)), min(width, int(np.ceil(box.right))))
         mask = reading.mask.copy()
         mask[rows, columns] = redrawn.mask[rows, columns]
-        return _Reading(mask, redrawn.confidence, view_of(frame), None, redrawn.candidates)
-
-    def _view_for(self, reading: _Reading, clicks: Sequence[Click], size: tuple[int, int]) -> View:
-        """The view that shows the mask and every click: the present one while it does."""
-        shown = box_of(reading.mask)
-        for click in clicks:
-            shown = united(shown, Box(click.x, click.y, click.x + 1, click.y + 1))
-        if shown is None:
-            raise AssertionError("a correction without a click")
-        if reading.logits is not None and covers(reading.view, shown, size):
-            return reading.view
-        return around(shown, size)
+        return _Reading(mask, redrawn.confidence, None, redrawn.candidates)
 
     def _embedding(self, frame: Frame, key: Hashable, view: View) -> Embedding:
         """The features of a view of the frame, computed or remembered."""
@@ -261,8 +279,3 @@ def _stability(logits: Logits) -> float:
 
 def _confidence(decoded: Decoded, index: int) -> float:
     return float(np.clip(decoded.scores[index], 0.0, 1.0))
-
-
-def _overlap(first: Mask, second: Mask) -> float:
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 1.0

@@ -60,6 +60,21 @@ def anchor_for(frame_index: int, anchors: Mapping[int, Mask]) -> int:
     return before if frame_index - before <= after - frame_index else after
 
 
+def beside(anchor: int, anchors: Mapping[int, Mask]) -> list[int]:
+    """The anchors next to `anchor` that hold the target, one on each side at most.
+
+    Both ends of a gap then know what the other looks like, and meet in its middle.
+
+    >>> import numpy as np
+    >>> seen = np.ones((1, 1), dtype=bool)
+    >>> beside(4, {0: seen, 2: seen, 4: seen, 9: seen})
+    [2, 9]
+    """
+    before = max((a for a in anchors if a < anchor and anchors[a].any()), default=None)
+    after = min((a for a in anchors if a > anchor and anchors[a].any()), default=None)
+    return [other for other in (before, after) if other is not None]
+
+
 def propagate(
     frames: Sequence[Frame],
     anchors: Mapping[int, Mask],

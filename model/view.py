@@ -76,17 +76,6 @@ def around(box: Box, size: Size) -> View:
     return View(left, top, right, bottom)
 
 
-def covers(view: View, box: Box, size: Size) -> bool:
-    """Whether `view` shows `box`, off the view's border where that is not the frame's."""
-    height, width = size
-    return (
-        (view.left == 0 or box.left > view.left + GRID / 2)
-        and (view.top == 0 or box.top > view.top + GRID / 2)
-        and (view.right == width or box.right < view.right - GRID / 2)
-        and (view.bottom == height or box.bottom < view.bottom - GRID / 2)
-    )
-
-
 def points_in(
     view: View, clicks: Sequence[Click]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -99,13 +88,6 @@ def points_in(
     places = [(click.x - view.left, click.y - view.top) for click in seen]
     return np.array(places, dtype=np.float64).reshape(-1, 2), np.array(
         [click.positive for click in seen], dtype=bool
-    )
-
-
-def within(view: View, box: Box) -> Box:
-    """`box` of the frame as a box of the view."""
-    return Box(
-        box.left - view.left, box.top - view.top, box.right - view.left, box.bottom - view.top
     )
 
 
