@@ -18,7 +18,7 @@ from annotation_store.frames import strip_frames
 from annotation_store.targets import Target
 from app.media import list_media
 from app.services import Services
-from app.settings import VERSION
+from app.settings import VERSION, Settings
 
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -93,8 +93,8 @@ def _add_session(router: APIRouter, services: Services) -> None:
             "annotator": services.annotator(request),
             "workspace": str(services.workspace.folder),
             "version": VERSION,
-            "segmenters": _engines("segmenter", settings.device),
-            "refiners": _engines("refiner", settings.device),
+            "segmenters": _engines("segmenter", settings),
+            "refiners": _engines("refiner", settings),
             "categories": list(CATEGORIES),
             "default_segmenter": settings.segmenter,
             "default_refiner": settings.refiner,
@@ -105,13 +105,13 @@ def _add_session(router: APIRouter, services: Services) -> None:
         }
 
 
-def _engines(kind: str, device: str) -> list[dict[str, Any]]:
+def _engines(kind: str, settings: Settings) -> list[dict[str, Any]]:
     from model import catalog
 
     found = []
     for entry in catalog.entries():
         if entry.kind == kind:
-            state = catalog.state(entry.name, device)
+            state = catalog.state(entry.name, settings.device, settings.weights_for(entry.name))
             found.append(
                 {
                     "name": entry.name,

@@ -36,7 +36,7 @@ def require_ready(services: Services, kind: str, name: str) -> str:
     entry = next((one for one in catalog.entries() if (one.kind, one.name) == (kind, name)), None)
     if entry is None:
         raise RefusedError(f"There is no {kind} called “{name}”.", code="missing", status=404)
-    state = catalog.state(name, services.settings.device)
+    state = catalog.state(name, services.settings.device, services.settings.weights_for(name))
     if not state.ready:
         sentence = f"{entry.title} cannot run here: {state.sentence}."
         raise RefusedError(sentence, code="model", status=422)

@@ -47,6 +47,10 @@ class Settings:
     max_upload_bytes: int = 8 * 2**30
     max_body_bytes: int = 64 * 2**20
 
+    def weights_for(self, name: str) -> Path | None:
+        """Where the engine called `name` is to take its weights; None for the usual places."""
+        return self.weights if name == self.segmenter else None
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the page."""

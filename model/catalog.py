@@ -112,12 +112,18 @@ def entry(name: str) -> Entry:
     raise ModelError(f"There is no engine called {name!r}. There are: {known}.")
 
 
-def state(name: str, device: str = "auto") -> EntryState:
-    """Whether the engine can run on `device` now; looks at files, loads nothing."""
+def state(name: str, device: str = "auto", weights: Path | None = None) -> EntryState:
+    """Whether the engine can run on `device` now, from `weights` or the usual places.
+
+    Looks at files, loads nothing.
+    """
     one = entry(name)
     module = one.loader.partition(":")[0]
     if find_spec(module) is None:
         return EntryState(False, "not part of this version yet")
+    if weights is not None:
+        there = weights.exists()
+        return EntryState(there, "ready" if there else f"its weights are not at {weights}")
     if one.is_demo:
         folder = DEMO / name.removesuffix("-demo")
         if not (folder / "weights.safetensors").is_file():
