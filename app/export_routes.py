@@ -22,7 +22,7 @@ from app.worker import Priority
 class ExportWish(BaseModel):
     clip_ids: list[int] | Literal["all"]
     mask_step: Literal[1, 4] = 1
-    formats: list[Literal["ref-vps", "masks", "overlay"]] = Field(min_length=1)
+    formats: list[Literal["ref-vps", "masks", "overlay"]] = Field(["ref-vps"], min_length=1)
 
 
 def export_routes(services: Services) -> APIRouter:

@@ -196,7 +196,7 @@ class Jobs:
     def _end(self, job: Job, keeper: Keeper, end: Told) -> None:
         state: State = "failed"
         if end.kind == "done":
-            state = "done"
+            state, job.done = "done", job.total or job.done
         elif end.kind == "cancelled":
             state = "cancelled"
         notice = end.what if isinstance(end.what, Notice) else None

@@ -111,23 +111,24 @@ class Models:
         self._refiner: Any = None  # a ClickRefiner that is a MaskPropagator too
         self._names: dict[str, str] = {}
 
-    def has_segmenter(self, name: str) -> bool:
-        return self._names.get("segmenter") == name
+    def has(self, kind: str, name: str) -> bool:
+        """Whether the model is loaded already."""
+        return self._names.get(kind) == name
 
     def segmenter(self, name: str) -> TextSegmenter:
-        if not self.has_segmenter(name):
+        if not self.has("segmenter", name):
             from model import catalog
 
             self._segmenter = None  # the one before makes room first
             self._segmenter = catalog.load_segmenter(
-                name, self._settings.device, self._settings.weights
+                name, self._settings.device, self._settings.weights_for(name)
             )
             self._names["segmenter"] = name
         assert self._segmenter is not None
         return self._segmenter
 
     def refiner(self, name: str) -> Any:
-        if self._names.get("refiner") != name:
+        if not self.has("refiner", name):
             from model import catalog
 
             self._refiner = None
@@ -148,7 +149,7 @@ def segment(
     threshold: float,
 ) -> Steps:
     """Draft masks over a whole clip."""
-    if not models.has_segmenter(segmenter):
+    if not models.has("segmenter", segmenter):
         yield SegmentProgress(0, frame_count, "Loading the model")
     model = models.segmenter(segmenter)
     yield SegmentBegun(model.weights_hash, model.describe_expression(expression))
@@ -202,7 +203,8 @@ def propagate(
     targets: Sequence[int],
 ) -> Steps:
     """Carry the masks of `anchors` to `targets`, a frame a step."""
-    yield Progress(0, len(targets), "Loading the model")
+    if not models.has("refiner", refiner):
+        yield Progress(0, len(targets), "Loading the model")
     model = models.refiner(refiner)
     frames = models.frames.sequence(clip_id, frame_count)
     masks = {frame_index: runs.decode(rle, size) for frame_index, rle in anchors.items()}
