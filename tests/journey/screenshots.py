@@ -51,7 +51,7 @@ def main() -> None:
 def prepare(app: RunningApp, page: Page) -> None:
     """Bring the page to where there is something to see."""
     page.goto(app.url)
-    page.get_by_role("button", name="Open the sample clips").click()
+    page.get_by_role("button", name="Add the sample clips").click()
     steps.jobs_done(app, "samples", 300)
     page.locator(".rsc-counter").filter(has_text="000 /").wait_for(timeout=30_000)
     clip_id = page.evaluate("Number(new URLSearchParams(location.hash.slice(1)).get('clip'))")

@@ -29,7 +29,7 @@ def test_from_an_empty_page_to_an_export_that_holds_what_was_drawn(
     app: RunningApp, open_page: Any, tmp_path: Path
 ) -> None:
     page: Page = open_page()
-    expect(page.get_by_role("button", name="Open the sample clips")).to_be_visible()
+    expect(page.get_by_role("button", name="Add the sample clips")).to_be_visible()
 
     steps.add_file(page, disc_clip(tmp_path / "growing disc.mp4"))
     clip = steps.clip_named(app, "growing disc")

@@ -84,10 +84,7 @@ export function openAddClips() {
   async function addMedia(entry) {
     const wanted = options();
     if (!wanted) return;
-    const reply = await session.request(() => api.post(`/api/media/${entry.id}/ingest`, wanted));
-    if (!reply) return;
-    session.takeJob(reply.job);
-    dialog.close();
+    if (await ingest(entry, wanted)) dialog.close();
   }
 
   async function addSamples() {
@@ -99,7 +96,13 @@ export function openAddClips() {
 /** Ask the server to render and add the sample clips. */
 export async function requestSamples() {
   const reply = await session.request(() => api.post("/api/samples"));
-  if (reply) session.takeJob(reply.job);
+  if (reply) session.takeJob(reply.job, requestSamples);
+}
+
+async function ingest(entry, options) {
+  const reply = await session.request(() => api.post(`/api/media/${entry.id}/ingest`, options));
+  if (reply) session.takeJob(reply.job, () => ingest(entry, options));
+  return reply !== null;
 }
 
 /** Let videos and folders be dropped anywhere on `root`; dialogs included. */

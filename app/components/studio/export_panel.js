@@ -12,12 +12,15 @@ export async function startExport(which, step, formats) {
   if (which === "this" && !session.clip) return session.notice("Open a clip first, or export all clips.");
   if (!formats.length) return session.notice("Choose at least one format.");
   const body = { clip_ids: which === "all" ? "all" : [session.clip.clip.id], mask_step: Number(step), formats };
+  return ask(body);
+}
+
+async function ask(body) {
   const reply = await session.request(() => api.post("/api/export", body));
-  if (!reply) return undefined;
+  if (!reply) return;
   lastJob = reply.job.id;
-  session.takeJob(reply.job);
+  session.takeJob(reply.job, () => ask(body));
   session.dispatchEvent(new CustomEvent("export"));
-  return undefined;
 }
 
 export function mountExportPanel(element) {

@@ -1,7 +1,7 @@
 // The line below: what runs, how far it is, how long it will take; what failed; lost connections.
 
 import { api } from "./api.js";
-import { count, duration, h, iconButton, listen } from "./dom.js";
+import { duration, h, iconButton, listen } from "./dom.js";
 import { session } from "./session.js";
 import { uploads } from "./uploads.js";
 
@@ -97,9 +97,14 @@ export function mountJobBar(element) {
   function drawFailed(job) {
     return h("div", { class: "rs-job rs-problem", role: "alert", dataset: { job: job.id, state: job.state } },
       h("span", { class: "rs-ellipsis", title: `${job.title}: ${job.message}` }, `${job.title}: ${job.message}`),
-      job.done ? h("span", { class: "rs-muted" }, `${count(job.done, "step")} done ${job.done === 1 ? "is" : "are"} kept`) : null,
+      session.retryOf(job) ? h("button", { type: "button", class: "rs-button rs-small", onclick: () => retry(job) }, "Try again") : null,
       iconButton("close", "Dismiss", () => dismiss(job.id)),
     );
+  }
+
+  function retry(job) {
+    dismiss(job.id);
+    session.retryOf(job)();
   }
 
   function drawEnded(job) {

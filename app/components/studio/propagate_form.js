@@ -27,8 +27,12 @@ export async function propagate(direction, overwrite) {
   }
   const [first, last] = session.range;
   const body = { frame_index: session.frameIndex, direction, first, last, refiner: session.refiner, overwrite };
-  const reply = await session.request(() => api.post(`/api/targets/${session.targetId}/propagate`, body));
-  if (reply) session.takeJob(reply.job);
+  await ask(session.targetId, body);
+}
+
+async function ask(targetId, body) {
+  const reply = await session.request(() => api.post(`/api/targets/${targetId}/propagate`, body));
+  if (reply) session.takeJob(reply.job, () => ask(targetId, body));
 }
 
 /** The range between in and out, and what the engine says. */

@@ -49,16 +49,20 @@ export async function runSegmenter(seed = null) {
   try {
     const body = { segmenter: session.segmenter };
     if (seed !== null && seed !== "") body.seed = Number(seed);
-    const reply = await session.request(() => api.post(`/api/expressions/${expressionId}/segment`, body));
-    if (!reply) return;
-    session.takeJob(reply.job);
-    await session.reloadClip();
-    const draftId = reply.draft_id ?? reply.job.draft_id;
-    if (draftId && session.expressionId === expressionId) session.showDraft(draftId);
+    await ask(expressionId, body);
   } finally {
     running = false;
     session.dispatchEvent(new CustomEvent("engine"));
   }
+}
+
+async function ask(expressionId, body) {
+  const reply = await session.request(() => api.post(`/api/expressions/${expressionId}/segment`, body));
+  if (!reply) return;
+  session.takeJob(reply.job, () => ask(expressionId, body));
+  await session.reloadClip();
+  const draftId = reply.draft_id ?? reply.job.draft_id;
+  if (draftId && session.expressionId === expressionId) session.showDraft(draftId);
 }
 
 /** The lines under the picker: what the engine is, and why it cannot run. */

@@ -51,7 +51,7 @@ export class Session extends EventTarget {
   #saves = 0;
   #saveFailed = false;
   #savedAt = null;
-  #asked = new Set(); // jobs this tab asked for
+  #asked = new Map(); // jobs this tab asked for: id -> how to ask again, or null
   #live = null;
   #started = null;
 
@@ -363,14 +363,19 @@ export class Session extends EventTarget {
     for (const job of jobs) this.#say("job", { job, first: true });
   }
 
+  /** How to ask for a failed job again, or null where only its asker knows. */
+  retryOf(job) {
+    return this.#asked.get(job.id) ?? null;
+  }
+
   get runningJobs() {
     return [...this.jobs.values()].filter((job) => !ENDED.includes(job.state));
   }
 
-  /** A job this tab has asked the server for. */
-  takeJob(job) {
+  /** A job this tab has asked the server for; `again()` asks for the same once more. */
+  takeJob(job, again = null) {
     if (!job) return;
-    this.#asked.add(job.id);
+    this.#asked.set(job.id, again);
     const known = this.jobs.get(job.id);
     if (!known) this.#takeJob(job);
     else if (ENDED.includes(known.state)) this.#showAdded(known); // it ended before its own reply came

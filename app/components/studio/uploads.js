@@ -82,7 +82,7 @@ function query(fields) {
 async function addVideo(file, options) {
   await follow(file.name, async (tell) => {
     const reply = await api.upload(`/api/uploads?${query({ name: file.name, ...options })}`, file, tell);
-    session.takeJob(reply.job);
+    session.takeJob(reply.job, () => addVideo(file, options));
   });
 }
 
@@ -96,7 +96,7 @@ async function addFrames(folder, pictures, options) {
       const path = `/api/uploads?${query({ name: file.name, group, of: pictures.length, ...options })}`;
       const reply = await api.upload(path, file, (sent) => tell(before + sent, total));
       before += file.size;
-      session.takeJob(reply?.job);
+      session.takeJob(reply?.job, () => addFrames(folder, pictures, options));
     }
   });
 }

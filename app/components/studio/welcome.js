@@ -29,7 +29,7 @@ export function mountWelcome(element) {
         h("li", {}, h("b", {}, "Export"), " masks, Ignore regions and expressions."),
       ),
       h("div", { class: "rs-row rs-centre" },
-        h("button", { type: "button", class: "rs-button rs-primary rs-large-button", disabled: busy, onclick: requestSamples }, busy ? "Adding …" : "Open the sample clips"),
+        h("button", { type: "button", class: "rs-button rs-primary rs-large-button", disabled: busy, onclick: requestSamples }, busy ? "Adding …" : "Add the sample clips"),
         h("button", { type: "button", class: "rs-button rs-large-button", onclick: () => openAddClips() }, "Add clips …"),
       ),
     );
