@@ -20,6 +20,8 @@ Kind = Literal["segmenter", "refiner"]
 DEMO = Path(__file__).parent / "demo"
 REM_REPOSITORY = "anuragba/refereverything"
 BASE_REPOSITORY = "ali-vilab/text-to-video-ms-1.7b"
+VDIT_REPOSITORY = "buxiangzhiren/VD-IT"
+WORDS_REPOSITORY = "roberta-base"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,15 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.weights:load_official_rem",
         download_bytes=5_645_118_394,
         gpu_gb=24,
+    ),
+    Entry(
+        "vdit",
+        "segmenter",
+        "VD-IT",
+        "contradictory statements; treat as non-commercial (CC BY-NC 4.0)",
+        "model.weights:load_official_vdit",
+        download_bytes=10_500_000_000,
+        gpu_gb=80,
     ),
     Entry(
         "mobile-sam",
@@ -153,10 +164,18 @@ def weights_path(name: str) -> Path | None:
         file = f"sam2.1_hiera_{size.replace('-', '_')}.pt"
         return _cached(f"facebook/sam2.1-hiera-{size}", file)
     if name == "rem":
-        return _cached(REM_REPOSITORY, "config.json") and _cached(
-            BASE_REPOSITORY, "vae/config.json"
-        )
+        return _cached(BASE_REPOSITORY, "vae/config.json") and _snapshot(REM_REPOSITORY)
+    if name == "vdit":
+        return _cached(WORDS_REPOSITORY, "vocab.json") and _snapshot(VDIT_REPOSITORY)
     return None
+
+
+def _snapshot(repository: str) -> Path | None:
+    """The folder of a repository in the Hugging Face cache, whatever of it is there."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    snapshots = Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
+    return next(iter(snapshots.glob("*")), None) if snapshots.is_dir() else None
 
 
 def _cached(repository: str, file: str) -> Path | None:

@@ -19,10 +19,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model.catalog import BASE_REPOSITORY, DEMO, REM_REPOSITORY, entries, entry, state
+from model.catalog import (
+    BASE_REPOSITORY,
+    DEMO,
+    REM_REPOSITORY,
+    VDIT_REPOSITORY,
+    WORDS_REPOSITORY,
+    entries,
+    entry,
+    state,
+)
 from model.rem import RemNetworks, RemSegmenter
 from model.segmenter import ModelError
 from model.tokenizer import ClipTokenizer, CompactTokenizer
+from model.vdit import VdIt, from_official
+from model.vdit_segmenter import VdItSegmenter, WordTokenizer
 
 NAMED = 3  # keys a report spells out
 # Older files of the public VAE name its attention otherwise.
@@ -159,15 +170,10 @@ def load_official_rem(device: str, weights: Path | None = None) -> RemSegmenter:
     one; the VAE and the text encoder are those of ModelScope's repository, beside it in `base/` or
     in the Hugging Face cache.
     """
-    file = _checkpoint(weights or _cached_checkpoint())
-    content = read_tensors(file)
-    unet = content.get("unet", content)
-    base = _base_folder(file)
+    file = checkpoint_in(weights or _cached_checkpoint(REM_REPOSITORY, "rem"))
     with torch.device("meta"):
         networks = RemNetworks.build()
-    load_strictly(networks.unet, under("", unet), "REM's UNet")
-    load_strictly(networks.vae, vae_weights(base / "vae"), "ModelScope's VAE")
-    load_strictly(networks.text_encoder, text_weights(base / "text_encoder"), "its text encoder")
+    fill_official_rem(networks, file, _base_folder(file))
     autocast = torch.bfloat16 if device.startswith("cuda") else None
     return RemSegmenter(
         "rem",
@@ -176,6 +182,57 @@ def load_official_rem(device: str, weights: Path | None = None) -> RemSegmenter:
         weights_hash=file_hash(file),
         autocast=autocast,
     )
+
+
+def fill_official_rem(networks: RemNetworks, checkpoint: Path, base: Path) -> None:
+    """Put the official checkpoint and ModelScope's folders in `base` into networks of their size.
+
+    Raises:
+        ModelError: something is missing, left over, of another shape, or cannot be read.
+    """
+    content = read_tensors(checkpoint)
+    load_strictly(networks.unet, under("", content.get("unet", content)), "REM's UNet")
+    load_strictly(networks.vae, vae_weights(base / "vae"), "ModelScope's VAE")
+    load_strictly(networks.text_encoder, text_weights(base / "text_encoder"), "its text encoder")
+
+
+def load_official_vdit(device: str, weights: Path | None = None) -> VdItSegmenter:
+    """VD-IT from its official checkpoint, whose `model` entry holds every part of it.
+
+    Only the words' tokenizer (RoBERTa's) comes from elsewhere: a folder `roberta-base` beside the
+    checkpoint, or the Hugging Face cache.
+    """
+    file = checkpoint_in(weights or _cached_checkpoint(VDIT_REPOSITORY, "vdit"))
+    with torch.device("meta"):
+        network = VdIt()
+    fill_official_vdit(network, file)
+    return VdItSegmenter(
+        "vdit",
+        network.to(device),
+        ClipTokenizer(),
+        _word_tokenizer(file.parent / WORDS_REPOSITORY),
+        weights_hash=file_hash(file),
+    )
+
+
+def fill_official_vdit(network: VdIt, checkpoint: Path) -> None:
+    """Put the official checkpoint into a network of its size; raises as for REM."""
+    content = read_tensors(checkpoint)
+    load_strictly(network, under("", from_official(content.get("model", content))), "VD-IT")
+
+
+def _word_tokenizer(folder: Path) -> WordTokenizer:
+    from transformers import RobertaTokenizer
+
+    source = str(folder) if folder.is_dir() else WORDS_REPOSITORY
+    try:
+        tokenizer: WordTokenizer = RobertaTokenizer.from_pretrained(source, local_files_only=True)
+    except OSError as error:
+        raise ModelError(
+            f"The tokenizer of {WORDS_REPOSITORY} is not here. Fetch it with `python -m "
+            f"model.weights fetch vdit`, or put its files into {folder}."
+        ) from error
+    return tokenizer
 
 
 def vae_weights(folder: Path) -> dict[str, Tensor]:
@@ -216,7 +273,10 @@ def _only_file(folder: Path) -> Path:
     raise ModelError(f"There are no weights in {folder}.")
 
 
-def _checkpoint(path: Path) -> Path:
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint `path` is, or the only one in the folder it is."""
+    if not path.exists():
+        raise ModelError(f"There are no weights at {path}.")
     if path.is_file():
         return path
     found = [
@@ -229,7 +289,7 @@ def _checkpoint(path: Path) -> Path:
     return found[0]
 
 
-def _cached_checkpoint() -> Path:
+def _cached_checkpoint(repository_id: str, name: str) -> Path:
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -238,11 +298,11 @@ def _cached_checkpoint() -> Path:
     except CacheNotFound:
         repositories = frozenset()
     for repository in repositories:
-        if repository.repo_id == REM_REPOSITORY:
+        if repository.repo_id == repository_id:
             return max(repository.revisions, key=lambda one: one.last_modified).snapshot_path
     raise ModelError(
-        "REM's weights are not here. Fetch them with `python -m model.weights fetch rem`, or name "
-        "the file with --weights."
+        f"The weights of {name} are not here. Fetch them with `python -m model.weights fetch "
+        f"{name}`, or name the file with --weights."
     )
 
 
@@ -270,6 +330,11 @@ def repositories(name: str) -> Mapping[str, Sequence[str]]:
         return {
             REM_REPOSITORY: ("*.pth", "*.pt", "*.safetensors", "*.json"),
             BASE_REPOSITORY: ("vae/*", "text_encoder/*"),
+        }
+    if name == "vdit":
+        return {
+            VDIT_REPOSITORY: ("*.pth", "*.pt"),
+            WORDS_REPOSITORY: ("*.json", "*.txt"),
         }
     if name.startswith("sam2.1-"):
         size = name.removeprefix("sam2.1-")
