@@ -107,6 +107,8 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
         logins=tuple(_login(text) for text in logins),
         open_browser=not given.no_browser,
     )
+    if settings.weights is not None and not settings.weights.exists():
+        raise CannotStartError(f"There are no weights at {settings.weights}.")
     if not 0 <= settings.port <= 65535:
         raise CannotStartError(f"A port is a number from 0 to 65535, not {settings.port}.")
     if not settings.is_loopback and not settings.logins and not given.no_login:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -45,11 +46,23 @@ def disc_x(frame_index: int) -> float:
     return 60 + 2.0 * frame_index
 
 
-def picture(frame_index: int, shade: int = 90) -> Frame:
+def picture(frame_index: int) -> Frame:
     """(H, W, 3): an orange disc that moves to the right over a grey ground."""
-    frame = np.full((*SIZE, 3), shade, dtype=np.uint8)
+    frame = np.full((*SIZE, 3), 90, dtype=np.uint8)
     frame[disc(disc_x(frame_index), 60)] = (235, 140, 40)
     return frame
+
+
+_videos = itertools.count()
+
+
+def disc_video(path: Path, frames: int = FRAMES) -> Path:
+    """A video of the disc; no two are alike, since a workspace takes each video once."""
+    marks = [int(bit) for bit in f"{next(_videos):012b}"]
+    pictures = [picture(index % 40) for index in range(frames)]
+    for shown in pictures:
+        shown[-8:, : 8 * len(marks)] = 60 * np.repeat(marks, 8)[:, None]
+    return write_video(path, pictures)
 
 
 @dataclass(frozen=True)
@@ -243,9 +256,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def clip(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     """A clip of this test alone: an orange disc that moves."""
-    shade = 40 + sum(request.node.name.encode()) % 60
-    pictures = [picture(index, shade) for index in range(FRAMES)]
-    path = write_video(tmp_path / "disc.mp4", pictures)
+    path = disc_video(tmp_path / "disc.mp4")
     return server.add_clip(path, f"{request.node.name[:60]}.mp4")
 
 

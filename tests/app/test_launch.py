@@ -1,0 +1,134 @@
+"""Starting and ending: one sentence when it cannot be, and gone when it should be."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+
+import psutil
+import pytest
+from websockets.sync.client import connect
+
+import launch
+from annotation_store.workspace import Workspace
+from tests.app.conftest import launch_command, start_server, stop_server, wait_for
+from tests.conftest import REPOSITORY
+
+
+def refused(*flags, environment=None):
+    """What launch.py says on stderr when it does not start."""
+    ran = subprocess.run(
+        launch_command(*flags),
+        cwd=REPOSITORY,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2, ran
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+    return ran.stderr.strip()
+
+
+def test_a_taken_port_is_one_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        said = refused("--workspace", str(tmp_path / "w"), "--port", str(port))
+
+    assert said == (
+        f"Port {port} is taken, perhaps by another Refscribe. Choose another with --port."
+    )
+
+
+def test_a_workspace_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    said = refused("--workspace", str(tmp_path / "file" / "w"))
+
+    assert said.startswith("The workspace folder")
+    assert "\n" not in said
+
+
+def test_a_workspace_of_a_newer_program_is_one_sentence(tmp_path):
+    with Workspace.open(tmp_path / "w"):
+        pass
+    database = sqlite3.connect(tmp_path / "w" / "refscribe.sqlite")
+    database.execute("UPDATE facts SET value = '999' WHERE name = 'schema_version'")
+    database.commit()
+    database.close()
+
+    said = refused("--workspace", str(tmp_path / "w"))
+
+    assert said.startswith("This workspace was made by a newer Refscribe")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--host", "0.0.0.0"], "--login"),
+        (["--login", "ana"], "a colon and a password"),
+        (["--login", ":secret"], "a colon and a password"),
+        (["--segmenter", "magic"], "There is no segmenter “magic”"),
+        (["--refiner", "rem-demo"], "There is no refiner “rem-demo”"),
+        (["--port", "70000"], "A port is a number"),
+        (["--media", "/no/such/folder"], "There is no folder"),
+        (["--weights", "/no/such/file"], "There are no weights"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(tmp_path, flags, words):
+    with pytest.raises(launch.CannotStartError, match=words):
+        launch.read_settings(["--workspace", str(tmp_path), *flags], {})
+
+    assert list(tmp_path.iterdir()) == [], "nothing was made"
+
+
+def test_logins_come_from_flags_and_from_the_environment(tmp_path):
+    flags = ["--workspace", str(tmp_path), "--host", "0.0.0.0", "--login", "ana:a:b"]
+
+    settings = launch.read_settings(flags, {"REFSCRIBE_LOGIN": "ben:c"})
+
+    assert [(one.name, one.password) for one in settings.logins] == [("ana", "a:b"), ("ben", "c")]
+    assert "a:b" not in repr(settings)
+
+
+def test_ctrl_c_ends_it_soon_while_a_page_listens_and_leaves_no_process(tmp_path):
+    server = start_server(tmp_path / "w")
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    assert len(children) >= 2
+
+    with connect(server.url.replace("http", "ws") + "/api/live"):
+        took = stop_server(server)
+
+    assert took < 5
+    assert server.process.returncode == 0
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_workers_end_when_the_server_is_killed(tmp_path):
+    server = start_server(tmp_path / "w")
+    children = psutil.Process(server.process.pid).children(recursive=True)
+
+    server.process.kill()
+    server.process.wait()
+    server.process.stdout.close()
+
+    wait_for(lambda: not any(child.is_running() for child in children), "the end of all", 10)
+
+
+def test_with_a_login_the_server_asks_for_it(tmp_path):
+    server = start_server(tmp_path / "w", "--login", "ana:secret")
+    try:
+        assert server.ask("/api/clips").status == 401
+        assert server.ask("/config").status == 401
+        assert server.ask("/gradio_api/info").status == 401
+        page = server.ask("/", headers={"Accept": "text/html"})
+        assert b"password" in page.body
+    finally:
+        stop_server(server)
