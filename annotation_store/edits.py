@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -265,6 +265,9 @@ def _extend(
         if content.origin == "verify" and now.origin is not None:
             # Verifying says who stands for the mask, not where it came from.
             content = _Content(content.rle, now.origin, *_rest(content, now))
+        if content.origin == "repair" and now.origin is not None:
+            # A repaired draft is still a draft: nobody has looked at this frame in particular.
+            content = replace(content, origin=now.origin)
         place = {
             "target_id": of.target_id,
             "layer": one.layer,

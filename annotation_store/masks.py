@@ -14,7 +14,7 @@ from annotation_store.errors import NotFoundError
 from annotation_store.schema import current, mask
 from video_types import Click, Layer, Mask, Size
 
-Origin = Literal["draft", "propagation", "click", "stroke", "import", "clear", "verify"]
+Origin = Literal["draft", "propagation", "click", "stroke", "import", "clear", "verify", "repair"]
 BY_HAND: frozenset[str] = frozenset({"click", "stroke", "clear"})
 """Origins that propagation and drafts leave alone unless the person says otherwise."""
 

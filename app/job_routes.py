@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from annotation_store.errors import StoreError
 from annotation_store.masks import StoredMask
 from app.draft_routes import require_ready
-from app.keepers import ClipKeeper, PropagationKeeper
+from app.keepers import ClipKeeper, MaskKeeper
 from app.media import find_medium
 from app.notices import RefusedError
 from app.services import Services
@@ -157,7 +157,7 @@ def _add_propagation(router: APIRouter, services: Services) -> None:
             "propagate",
             f"Propagating {name} from frame {wanted.frame_index}",
             call,
-            PropagationKeeper(services, clip, target_id, annotator, seen),
+            MaskKeeper(services, clip, target_id, annotator, "propagation", seen),
             clip_id=clip.id,
             target_id=target_id,
         )

@@ -18,7 +18,7 @@ from app.notices import Notice, explain
 from app.tasks import Progress
 from app.worker import ENDS, Call, Told
 
-Kind = Literal["ingest", "segment", "propagate", "export", "samples"]
+Kind = Literal["ingest", "segment", "propagate", "export", "samples", "repair"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from annotation_store import runs
 from annotation_store.clips import Clip
@@ -84,16 +84,23 @@ def report_sentence(report: ExpressionReport) -> str:
     return " ".join(said)
 
 
-class PropagationKeeper:
-    """Saves propagated masks as one edit, in small batches, as they arrive.
+class MaskKeeper:
+    """Saves propagated or repaired masks as one edit, in small batches, as they arrive.
 
-    A frame somebody changed since the propagation was asked for is left as it is.
+    A frame somebody changed since they were asked for is left as it is.
     """
 
     def __init__(
-        self, services: Services, clip: Clip, target_id: int, annotator: str, seen: dict[int, int]
+        self,
+        services: Services,
+        clip: Clip,
+        target_id: int,
+        annotator: str,
+        kind: Literal["propagation", "repair"],
+        seen: dict[int, int],
     ) -> None:
-        """`seen`: the version each frame to be filled had when the propagation was asked for."""
+        """`seen`: the version each frame in question had when this was asked for."""
+        self._kind: Literal["propagation", "repair"] = kind
         self._services = services
         self._clip = clip
         self._target_id = target_id
@@ -111,14 +118,15 @@ class PropagationKeeper:
         revision, saved = self._save(found)
         self._filled += len(saved)
         self._left += len(found) - len(saved)
-        job.progress(self._filled + self._left, len(self._seen))
+        if self._kind == "propagation":  # a repair tells of frames that stay as they are, too
+            job.progress(self._filled + self._left, len(self._seen))
         if saved:
             self._services.say_masks(self._clip.id, self._target_id, saved, revision, tab="")
 
     def _save(self, found: list[FrameFilled]) -> tuple[int, list[int]]:
         edits = self._services.workspace.edits
         if self._edit_id is None:
-            self._edit_id = edits.start(self._target_id, "propagation", self._annotator)
+            self._edit_id = edits.start(self._target_id, self._kind, self._annotator)
         while True:
             changes = self._unchanged(found)
             if not changes:

@@ -24,6 +24,7 @@ from app.jobs import Jobs
 from app.live import Live, live_route
 from app.mask_routes import mask_routes
 from app.notices import Notice, RefusedError, explain
+from app.repair_routes import repair_routes
 from app.services import Services
 from app.settings import Settings
 from app.tasks import model_tasks, store_tasks
@@ -80,7 +81,14 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         app.add_exception_handler(kind, _answer_failure)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    for routes in (clip_routes, mask_routes, draft_routes, job_routes, export_routes):
+    for routes in (
+        clip_routes,
+        mask_routes,
+        draft_routes,
+        job_routes,
+        export_routes,
+        repair_routes,
+    ):
         app.include_router(routes(services))
     app.include_router(live_route(services.live))
     app.include_router(static_routes())

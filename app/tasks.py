@@ -98,6 +98,7 @@ def store_tasks(settings: Settings) -> Tasks:
         "ingest": partial(ingest, workspace),
         "export": partial(export, workspace),
         "samples": partial(samples, workspace),
+        "repair": partial(repair, workspace),
     }
 
 
@@ -210,6 +211,26 @@ def propagate(
     masks = {frame_index: runs.decode(rle, size) for frame_index, rle in anchors.items()}
     for found in model.propagate(frames, masks, targets=targets):
         yield FrameFilled(found.frame_index, runs.encode(found.mask))
+
+
+def repair(
+    workspace: Workspace, *, target_id: int, operation: str, pixels: int, first: int, last: int
+) -> Steps:
+    """Repair a target's masks from frame `first` to `last`; yields those that change."""
+    from model.postprocess import REPAIRS
+
+    size = workspace.clips.get(workspace.targets.get(target_id).clip_id).size
+    found = [
+        one
+        for one in workspace.masks.load_all(target_id, range(first, last + 1))
+        if one.layer == "target" and one.rle is not None
+    ]
+    for done, one in enumerate(found, start=1):
+        before = one.decode(size)
+        after = REPAIRS[operation](before, pixels)
+        if (after != before).any():
+            yield FrameFilled(one.frame_index, runs.encode(after))
+        yield Progress(done, len(found))
 
 
 def prepare(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +85,22 @@ def smooth(mask: Mask, pixels: int) -> Mask:
         mask.astype(np.float32), (0, 0), sigmaX=pixels, borderType=cv2.BORDER_REPLICATE
     )
     return np.asarray(blurred > 0.5)
+
+
+REPAIRS: Mapping[str, Callable[[Mask, int], Mask]] = {
+    "fill-holes": lambda mask, pixels: fill_holes(mask, _disc_area(pixels)),
+    "drop-islands": lambda mask, pixels: drop_islands(mask, _disc_area(pixels)),
+    "smooth": smooth,
+    "grow": grow,
+    "shrink": shrink,
+}
+"""What a person may ask for by name, each with one size in pixels: how far, or for holes and
+islands the width of the largest that goes (0: every hole, every part but the largest)."""
+
+
+def _disc_area(width: int) -> int | None:
+    """Pixels of a disc of this width; None for 0, which stands for any size."""
+    return round(np.pi * width**2 / 4) or None
 
 
 def _parts(mask: Mask, connectivity: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

@@ -1,5 +1,6 @@
 // Looking over frame by frame: verified, verified empty, and how far the clip is.
 
+import { api } from "./api.js";
 import { h, listen } from "./dom.js";
 import { keys } from "./keys.js";
 import { session } from "./session.js";
@@ -22,11 +23,14 @@ export function mountReviewPanel(element) {
     bar,
     done,
   );
+  const repair = mountRepair();
+  element.append(repair.node);
   draw();
-  listen(element, session, ["clip", "target", "frame", "clips", "masks"], draw);
+  listen(element, session, ["clip", "target", "frame", "clips", "masks", "range"], draw);
 
   function draw() {
     for (const button of buttons.children) button.disabled = session.targetId === null;
+    repair.draw();
     frame.textContent = session.clip ? `Frame ${session.frameIndex}` : "Open a clip first.";
     const facts = session.clips?.find((clip) => clip.id === session.clip?.clip.id);
     bar.hidden = done.hidden = !facts;
@@ -35,4 +39,48 @@ export function mountReviewPanel(element) {
     bar.style.setProperty("--verified", facts.verified_frames / facts.frame_count);
     done.textContent = `${facts.masked_frames} of ${facts.frame_count} frames with a mask, ${facts.verified_frames} verified`;
   }
+}
+
+const REPAIRS = [
+  ["fill-holes", "Fill holes", 0],
+  ["drop-islands", "Drop islands", 0],
+  ["smooth", "Smooth", 3],
+  ["grow", "Grow", 1],
+  ["shrink", "Shrink", 1],
+];
+
+/** Repairs of masks that are nearly right, on this frame or over the range; each is one step of undo. */
+function mountRepair() {
+  const pixels = h("input", { class: "rs-field rs-number-field", type: "number", min: 0, max: 100, step: 1, value: "0", "aria-label": "Size in pixels" });
+  const hint = h("span", { class: "rs-muted" });
+  const operation = h("select", { class: "rs-field", "aria-label": "Repair", onchange: choose },
+    ...REPAIRS.map(([value, words]) => h("option", { value }, words)));
+  const here = h("button", { type: "button", class: "rs-button", onclick: () => run(session.frameIndex, session.frameIndex) });
+  const range = h("button", { type: "button", class: "rs-button", onclick: () => run(...session.range) });
+  choose();
+  const node = h("div", { class: "rs-repair" },
+    h("div", { class: "rs-row" }, operation, pixels, hint),
+    h("div", { class: "rs-row rs-wrap" }, here, range),
+  );
+
+  function choose() {
+    const [, , size] = REPAIRS.find(([value]) => value === operation.value);
+    pixels.value = String(size);
+    hint.textContent = size === 0 ? "px wide at most; 0: any" : "px";
+  }
+
+  async function run(first, last) {
+    const body = { operation: operation.value, pixels: Number(pixels.value), first, last };
+    const reply = await session.request(() => api.post(`/api/targets/${session.targetId}/repair`, body));
+    if (reply) session.takeJob(reply.job);
+  }
+
+  function draw() {
+    const [first, last] = session.range;
+    here.textContent = `Frame ${session.frameIndex}`;
+    range.textContent = `Frames ${first} to ${last}`;
+    for (const button of [here, range]) button.disabled = session.targetId === null;
+  }
+
+  return { node, draw };
 }
