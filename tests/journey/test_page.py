@@ -84,6 +84,21 @@ def test_typing_an_expression_never_triggers_a_key(open_page: Any, clip: Any) ->
     assert "closed" not in (page.locator("#rs-studio").get_attribute("class") or "")
 
 
+def test_a_control_pressed_with_the_mouse_does_not_keep_the_keys(open_page: Any, clip: Any) -> None:
+    page: Page = open_page(f"/#clip={clip['id']}")
+    counter = page.locator(".rsc-counter")
+    expect(counter).to_contain_text("000 /")
+
+    steps.tab(page, "Propagate")
+    page.get_by_text("Backward").click()
+    page.get_by_role("slider").first.click()
+    page.wait_for_timeout(50)
+    page.keyboard.press("ArrowRight")
+
+    expect(counter).to_contain_text("001 /")
+    expect(page.get_by_label("Backward")).to_be_checked()
+
+
 def test_a_changed_key_works_and_is_remembered(open_page: Any, clip: Any) -> None:
     page: Page = open_page(f"/#clip={clip['id']}")
     page.keyboard.press("?")

@@ -58,7 +58,7 @@ export function mountDraftPanel(element) {
         iconButton("remove", "Discard this draft", () => discard(draft)),
       ),
       stale ? h("p", { class: "rs-muted rs-small-text", title: draft.expression_text }, "Made for an earlier wording.") : null,
-      draft.note && draft.state !== "done" ? h("p", { class: "rs-warning" }, draft.note) : null,
+      draft.note ? h("p", { class: "rs-warning" }, draft.note) : null,
     );
     if (shown) item.append(...tools(draft));
     return item;

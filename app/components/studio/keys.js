@@ -229,12 +229,17 @@ export class Keys {
       }
       this.#held.clear();
     };
-    // A button pressed with the mouse must not keep the keyboard: Space would press it again.
+    // What was pressed with the mouse must not keep the keyboard: Space would press it again, and
+    // the arrows would move a slider. Once the click has done its work, the picture gets the keys.
     const released = (event) => {
-      const button = event.detail > 0 && root.contains(event.target) && event.target.closest?.("button");
-      if (!button || page.querySelector("dialog[open]")) return;
-      button.blur();
-      if (page.activeElement === page.body) focusPicture(page);
+      if (event.detail === 0 || !root.contains(event.target)) return;
+      setTimeout(() => {
+        const active = page.activeElement;
+        const control = active?.matches?.("button, input, [role=tab]") && !isTyping(active);
+        if (page.querySelector("dialog[open]") || !(control || active === page.body)) return;
+        if (control) active.blur();
+        focusPicture(page);
+      });
     };
     page.addEventListener("keydown", down);
     page.addEventListener("keyup", up);
