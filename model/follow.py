@@ -60,7 +60,7 @@ class Follower:
         for known, known_mask in ((frame, mask), *others):
             self._memory.add_anchor(network.embed(known), known_mask.astype(np.float32))
 
-    def step(self, frame: Frame) -> tuple[Mask, float]:
+    def step(self, frame_index: int, frame: Frame) -> tuple[Mask, float]:  # noqa: ARG002
         """The mask on the next frame, (H, W), and the confidence in it."""
         flow = self._flow.between(frame, self._frame)
         embedding = self._network.embed(frame)

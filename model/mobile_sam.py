@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.prompt_network import Decoded, Logits
 from model.segmenter import ModelError
 from video_types import Box, Frame, Mask, Size, require_frame, require_mask
 
@@ -34,8 +35,6 @@ LOGIT_STEP = 4
 """Network pixels on a side of one cell of the low-resolution logits."""
 CERTAIN = 8.0
 """Logit given to the inside of a mask that is handed in as a prompt, and minus it to the rest."""
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,10 @@ class Embedding:
         return height * PATCH // LOGIT_STEP, width * PATCH // LOGIT_STEP
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """Masks for one prompt: `logits` (k, h, w), low resolution, and `scores` (k,), the
-    overlap with the truth that the network expects of each."""
-
-    logits: Logits
-    scores: npt.NDArray[np.float32]
-
-
 class MobileSam:
-    """The network with its weights on one device."""
+    """The network with its weights on one device.  A PromptNetwork."""
+
+    finer_views = True
 
     def __init__(self, network: Any, device: str) -> None:
         self._network = network.to(device).eval()
@@ -119,15 +111,7 @@ class MobileSam:
         logits: Logits | None = None,
         several: bool = False,
     ) -> Decoded:
-        """Masks for one prompt.
-
-        Args:
-            points: (n, 2) as (x, y) in picture pixels.
-            positive: (n,), whether each point is on the target.
-            box: around the target, in picture pixels.
-            logits: (h, w), an earlier answer or `logits_of` a mask.
-            several: three readings of the prompt instead of one.
-        """
+        """As `PromptNetwork.decode`."""
         height, width = embedding.features.shape[-2:]
         prompt = self._network.prompt_encoder
         pairs = None
@@ -152,6 +136,15 @@ class MobileSam:
         )
         return Decoded(masks[0].float().cpu().numpy(), scores[0].float().cpu().numpy())
 
+    def to_picture(self, logits: Logits, embedding: Embedding) -> Logits:
+        """As `PromptNetwork.to_picture`."""
+        return to_picture(logits, embedding)
+
+    def logits_of(self, mask: Mask, embedding: Embedding) -> Logits:
+        """As `PromptNetwork.logits_of`."""
+        require_mask(mask, embedding.size)
+        return logits_of_share(mask.astype(np.float32), embedding)
+
 
 def to_picture(logits: Logits, embedding: Embedding) -> Logits:
     """Low-resolution logits (h, w) -> (H, W), bilinear; above 0 the pixel is on the target."""
@@ -166,12 +159,6 @@ def to_picture(logits: Logits, embedding: Embedding) -> Logits:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def logits_of(mask: Mask, embedding: Embedding) -> Logits:
-    """A mask of the picture, (H, W), as the low-resolution logits the decoder takes, (h, w)."""
-    require_mask(mask, embedding.size)
-    return logits_of_share(mask.astype(np.float32), embedding)
 
 
 def logits_of_share(share: npt.NDArray[np.float32], embedding: Embedding) -> Logits:

@@ -12,7 +12,7 @@ from video_types import Frame, Mask, require_mask
 class Chain(Protocol):
     """Follows the target away from one anchor, one neighbouring frame after the other."""
 
-    def step(self, frame: Frame) -> tuple[Mask, float]:
+    def step(self, frame_index: int, frame: Frame) -> tuple[Mask, float]:
         """The mask on the next frame, and the confidence in it."""
         ...
 
@@ -97,7 +97,7 @@ def propagate(
         chain, reached = chains.get((anchor, way)) or (begin(anchor), anchor)
         while goal in wanted:
             reached += way
-            mask, confidence = chain.step(frames[reached])
+            mask, confidence = chain.step(reached, frames[reached])
             chains[anchor, way] = chain, reached
             if reached in wanted:
                 del wanted[reached]

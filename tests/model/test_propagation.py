@@ -20,8 +20,9 @@ class Recorder:
         self.anchor = anchor
         self.log = log
 
-    def step(self, frame: np.ndarray) -> tuple[np.ndarray, float]:
-        self.log.append((self.anchor, int(frame[0, 0, 0])))
+    def step(self, frame_index: int, frame: np.ndarray) -> tuple[np.ndarray, float]:
+        self.log.append((self.anchor, frame_index))
+        assert frame[0, 0, 0] == frame_index
         return SEEN, 0.5
 
 
