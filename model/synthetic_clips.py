@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from model.synthetic_drawing import Picture, draw
 from model.synthetic_expressions import expressions
-from model.synthetic_scene import Scene, Style, sample_scene
+from model.synthetic_sampling import sample_scene
+from model.synthetic_scene import Scene, Style
 from video_types import Frame, Size
 
 # A pixel is the target's from this share on, nobody's below `_CLEAR`, and Ignore between.

@@ -209,7 +209,7 @@ def _texture(thing: Thing, scene: Scene, x: Picture, y: Picture, angle: float) -
         case "checker":
             share = ((np.floor(3 * u) + np.floor(3 * v)) % 2).astype(np.float32)
         case "rings":
-            share = 0.5 + 0.5 * np.sin(12 * np.sqrt(u * u + v * v) + thing.phase)
+            share = (0.5 + 0.5 * np.sin(12 * np.hypot(u, v) + thing.phase)).astype(np.float32)
         case "patches":
             share = _patches(scene.background_seed + 1, u, v)
         case other:

@@ -11,7 +11,8 @@ import pytest
 from model.synthetic_clips import render
 from model.synthetic_drawing import draw
 from model.synthetic_expressions import TYPES, every_text, expressions
-from model.synthetic_scene import COLOURS, MOTIONS, Scene, area, outline_area, pose, sample_scene
+from model.synthetic_sampling import sample_scene
+from model.synthetic_scene import COLOURS, MOTIONS, Scene, area, outline_area, pose
 from model.synthetic_shapes import KINDS, outline
 from model.tokenizer import byte_pairs
 

@@ -1,0 +1,61 @@
+"""Writes what was trained where the project finds it: one file of weights and its description."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from model.train_decoder import DECODER_FILE
+from model.train_networks import (
+    SCHEDULER_CONFIG,
+    TEXT_LENGTH,
+    UNET_CONFIG,
+    new_networks,
+    text_encoder_config,
+)
+from model.train_state import load_average
+from model.train_unet import SINGLE, VIDEO, FrozenVae, grow_in_time
+from model.train_vae import VAE_CONFIG
+from video_types import Size
+
+
+def export(folder: Path, destination: Path, *, vae: FrozenVae, size: Size) -> None:
+    """Write `config.json` and `weights.safetensors` (half precision) of the trainings in `folder`.
+
+    Without a video stage the single-frame stage is written, its temporal layers identities.
+
+    Raises:
+        FileNotFoundError: not even the single-frame stage has run.
+    """
+    networks = new_networks(torch.zeros(UNET_CONFIG["out_channels"]))
+    module = networks.together()
+    video = folder / f"{VIDEO.name}.pt"
+    if video.is_file():
+        module.load_state_dict(torch.load(video, weights_only=True)["average"])
+    else:
+        grow_in_time(folder / f"{SINGLE.name}.pt", module)
+    decoder = folder / DECODER_FILE
+    if decoder.is_file():
+        load_average(decoder, vae.module)
+    module["vae"] = vae.module.cpu()
+    state = module.state_dict()
+    destination.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.to(torch.float16).contiguous() for key, value in state.items()}
+    save_file(weights, destination / "weights.safetensors")
+    config = {
+        "unet": UNET_CONFIG,
+        "vae": VAE_CONFIG,
+        "text_encoder": text_encoder_config(len(networks.vocabulary)),
+        "scheduler": SCHEDULER_CONFIG,
+        "vocabulary": networks.vocabulary,
+        "context": TEXT_LENGTH,
+        "frame_size": size,
+        "chunk_frames": VIDEO.frame_count,
+        "chunk_spread": True,
+        "latent_scale": vae.scale,
+    }
+    text = json.dumps(config, indent=1, ensure_ascii=False)
+    (destination / "config.json").write_text(text + "\n", encoding="utf-8")
