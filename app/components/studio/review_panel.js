@@ -16,7 +16,7 @@ export function mountReviewPanel(element) {
     act("verify-empty", "Verified empty"),
     act("next-to-look-at", "Next to look at"),
   );
-  element.replaceChildren(
+  const panel = h("div", { class: "rs-review" },
     frame,
     buttons,
     h("p", { class: "rs-muted" }, "Verified frames are never overwritten by a draft or by propagating."),
@@ -24,7 +24,8 @@ export function mountReviewPanel(element) {
     done,
   );
   const repair = mountRepair();
-  element.append(repair.node);
+  panel.append(repair.node);
+  element.replaceChildren(panel);
   draw();
   listen(element, session, ["clip", "target", "frame", "clips", "masks", "range"], draw);
 
@@ -53,12 +54,13 @@ const REPAIRS = [
 function mountRepair() {
   const pixels = h("input", { class: "rs-field rs-number-field", type: "number", min: 0, max: 100, step: 1, value: "0", "aria-label": "Size in pixels" });
   const hint = h("span", { class: "rs-muted" });
-  const operation = h("select", { class: "rs-field", "aria-label": "Repair", onchange: choose },
+  const operation = h("select", { class: "rs-select", "aria-label": "Repair", onchange: choose },
     ...REPAIRS.map(([value, words]) => h("option", { value }, words)));
   const here = h("button", { type: "button", class: "rs-button", onclick: () => run(session.frameIndex, session.frameIndex) });
   const range = h("button", { type: "button", class: "rs-button", onclick: () => run(...session.range) });
   choose();
   const node = h("div", { class: "rs-repair" },
+    h("h3", {}, "Repair"),
     h("div", { class: "rs-row" }, operation, pixels, hint),
     h("div", { class: "rs-row rs-wrap" }, here, range),
   );
@@ -66,7 +68,7 @@ function mountRepair() {
   function choose() {
     const [, , size] = REPAIRS.find(([value]) => value === operation.value);
     pixels.value = String(size);
-    hint.textContent = size === 0 ? "px wide at most; 0: any" : "px";
+    hint.textContent = size === 0 ? "px wide, 0: any" : "px";
   }
 
   async function run(first, last) {
@@ -77,8 +79,8 @@ function mountRepair() {
 
   function draw() {
     const [first, last] = session.range;
-    here.textContent = `Frame ${session.frameIndex}`;
-    range.textContent = `Frames ${first} to ${last}`;
+    here.textContent = `On frame ${session.frameIndex}`;
+    range.textContent = `On ${first} to ${last}`;
     for (const button of [here, range]) button.disabled = session.targetId === null;
   }
 
