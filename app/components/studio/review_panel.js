@@ -16,9 +16,11 @@ export function mountReviewPanel(element) {
     act("verify-empty", "Verified empty"),
     act("next-to-look-at", "Next to look at"),
   );
+  const absent = h("button", { type: "button", class: "rs-button", onclick: markAbsent });
   const panel = h("div", { class: "rs-review" },
     frame,
     buttons,
+    h("div", { class: "rs-row" }, absent),
     h("p", { class: "rs-muted" }, "Verified frames are never overwritten by a draft or by propagating."),
     bar,
     done,
@@ -28,10 +30,19 @@ export function mountReviewPanel(element) {
   element.replaceChildren(panel);
   draw();
   listen(element, session, ["clip", "target", "frame", "clips", "masks", "range"], draw);
+  // The counts come with the list of clips, which is read again only while somebody looks at them.
+  listen(element, session, ["saved"], ({ detail }) => {
+    if (detail.state === "saved" && element.offsetParent !== null) session.reloadClipsSoon();
+  });
 
   function draw() {
     for (const button of buttons.children) button.disabled = session.targetId === null;
     repair.draw();
+    const [first, last] = session.range;
+    const marked = session.first !== null || session.last !== null;
+    absent.textContent = marked ? `Absent on ${first} to ${last}` : "Absent: mark in and out first";
+    absent.title = "The target is not in view there: an empty mask, verified, on each of these frames";
+    absent.disabled = session.targetId === null || !marked;
     frame.textContent = session.clip ? `Frame ${session.frameIndex}` : "Open a clip first.";
     const facts = session.clips?.find((clip) => clip.id === session.clip?.clip.id);
     bar.hidden = done.hidden = !facts;
@@ -40,6 +51,16 @@ export function mountReviewPanel(element) {
     bar.style.setProperty("--verified", facts.verified_frames / facts.frame_count);
     done.textContent = `${facts.masked_frames} of ${facts.frame_count} frames with a mask, ${facts.verified_frames} verified`;
   }
+}
+
+/** Say of every frame of the range that the target is not in view; one step of undo. */
+async function markAbsent() {
+  const [first, last] = session.range;
+  const frames = Array.from({ length: last - first + 1 }, (_, place) => first + place);
+  const { targetId } = session;
+  const reply = await session.change(() =>
+    api.post(`/api/targets/${targetId}/verify`, { frames, verified: true, empty: true }));
+  if (reply) session.dispatchEvent(new CustomEvent("masks", { detail: { target_id: targetId, frames } }));
 }
 
 const REPAIRS = [
