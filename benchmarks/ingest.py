@@ -18,9 +18,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from annotation_store.workspace import Workspace
 
 from annotation_store.ingest import ingest_steps
+from annotation_store.workspace import Workspace
 
 HEIGHT, WIDTH = 720, 1280
 EARLY = 200
