@@ -149,10 +149,11 @@ def listen(host: str, port: int) -> socket.socket:
         CannotStartError: somebody else has the port, or this machine has no such address.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol said, asyncio sets TCP_NODELAY: small answers come 40 ms sooner.
+        bound = socket.socket(family, kind, protocol)
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)

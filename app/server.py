@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -71,8 +72,9 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         services.files.start()
         yield
         services.live.close()
-        services.models.stop()
-        services.files.stop()
+        await asyncio.gather(
+            asyncio.to_thread(services.models.stop), asyncio.to_thread(services.files.stop)
+        )
 
     app = FastAPI(
         title="Refscribe", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None

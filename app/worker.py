@@ -346,10 +346,11 @@ def work(connection: Connection, tasks: Callable[[Any], Tasks], settings: Any) -
         except OSError:
             schedule.end()  # nobody is left to work for
 
-    try:
-        advance(schedule, tasks(settings), send)
-    finally:
-        connection.close()
+    advance(schedule, tasks(settings), send)
+    connection.close()
+    # Nothing is left to do; taking torch down in good order would take a second.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _listen(connection: Connection, schedule: Schedule) -> None:

@@ -231,9 +231,8 @@ def start_server(workspace: Path, *flags: str) -> Server:
     return Server(found[0].rstrip("/"), workspace, process)
 
 
-def stop_server(server: Server) -> float:
-    """End the server as Ctrl-C does; returns the seconds it took."""
-    begun = time.monotonic()
+def stop_server(server: Server) -> None:
+    """End the server as Ctrl-C does."""
     server.process.send_signal(signal.SIGINT)
     try:
         server.process.wait(20)
@@ -242,7 +241,6 @@ def stop_server(server: Server) -> float:
         server.process.wait()
         assert server.process.stdout is not None
         server.process.stdout.close()
-    return time.monotonic() - begun
 
 
 @pytest.fixture(scope="session")
