@@ -85,7 +85,7 @@ def changed_near(before: Mask, proposal: Mask, click: Click) -> Mask:
     if not difference[pixel]:
         return before.copy()
     kernel = cv2.getStructuringElement(
-        cv2.MORPH_ELLIPSE, (2 * (dot_radius(before.shape) // 3) + 1,) * 2
+        cv2.MORPH_ELLIPSE, (2 * max(1, dot_radius(before.shape) // 3) + 1,) * 2
     )
     cores = cv2.morphologyEx(difference.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
     near = component_at(cores, pixel)

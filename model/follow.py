@@ -17,7 +17,7 @@ import numpy.typing as npt
 from model.flow import FlowEstimator, Share
 from model.mobile_sam import Embedding, MobileSam, logits_of_share, to_picture
 from model.target_memory import TargetMemory
-from model.view import around, box_of
+from model.view import around, box_of, view_of
 from video_types import Frame, Mask
 
 FLOW_WEIGHT = 0.5
@@ -32,8 +32,6 @@ LEAST_EXPECTATION = 0.02
 FINER_AGREES = 0.6
 """Overlap a closer look must have with the mask to replace it."""
 SURE = 0.6
-SMALL_VIEW = 0.5
-"""Share of the frame's longer side up to which a closer look is worth the time it takes."""
 
 
 class Follower:
@@ -110,7 +108,7 @@ class Follower:
         if box is None:
             return share
         view = around(box, share.shape)
-        if max(view.size) > SMALL_VIEW * max(share.shape):
+        if view == view_of(frame):
             return share
         seen = np.ascontiguousarray(share[view.inside])
         finer, _ = self._read(self._network.embed(np.ascontiguousarray(frame[view.inside])), seen)

@@ -49,6 +49,11 @@ class TargetMemory:
         self._recent: deque[_Seen] = deque(maxlen=RECENT_KEPT)
         self._steps = 0
 
+    @property
+    def frames_held(self) -> int:
+        """How many frames are remembered now."""
+        return len(self._anchors) + len(self._rare) + len(self._recent)
+
     def add_anchor(self, embedding: Embedding, share: Share) -> None:
         """Remember a frame whose mask a person settled; `share` is (H, W) from 0 to 1."""
         self._anchors.append(_seen(embedding, share))

@@ -14,8 +14,9 @@ GRID = 16
 """Views begin and end at multiples of this many pixels: a mask that grows a bit keeps its view."""
 ROOM = 0.4
 """Share of the target's longer side that a view leaves free on each side of it."""
-WORTHWHILE = 0.7
-"""A view longer than this share of the frame's longer side shows no more than the frame does."""
+WORTHWHILE = 0.5
+"""A view longer than this share of the frame's longer side shows too little more than the frame
+to be worth the time its features take."""
 SMALLEST = 0.2
 """Share of the frame's longer side below which a view is only blur."""
 
