@@ -110,7 +110,7 @@ class Guard:
         if scope["type"] == "http" and scope["path"] == "/login":
             return await self._door.log_in(Request(scope, receive))
         if scope["type"] == "http" and scope["method"] == "GET" and _wants_page(headers):
-            return RedirectResponse("login", status_code=303)
+            return RedirectResponse("/login", status_code=303)
         return _refused(401, "login", "Log in first: reload the page.")
 
     async def _refuse(self, refused: Response, scope: Scope, receive: Receive, send: Send) -> None:
@@ -289,7 +289,7 @@ class Door:
             self._tries.failed(address)
             return _login_page("Name or password is not right.", 401)
         self._tries.forget(address)
-        reply = RedirectResponse("./", status_code=303)
+        reply = RedirectResponse("/", status_code=303)
         reply.set_cookie(
             self._cookie_name(request.headers),
             self._ticket(name),
@@ -357,7 +357,7 @@ body { display: grid; place-content: center; min-height: 100vh; margin: 0; }
 form { display: grid; gap: 12px; width: 280px; }
 h1 { font-size: 20px; margin: 0; } label { display: grid; gap: 4px; }
 input, button { font: inherit; padding: 6px 8px; } [role=alert] { margin: 0; min-height: 1.5em; }
-</style></head><body><form method="post" action="login"><h1>Refscribe</h1>
+</style></head><body><form method="post" action="/login"><h1>Refscribe</h1>
 <label>Name <input name="name" autocomplete="username" required autofocus></label>
 <label>Password <input name="password" type="password" autocomplete="current-password" required>
 </label><button>Log in</button><p role="alert">SAID</p></form></body></html>

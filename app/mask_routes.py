@@ -255,6 +255,8 @@ class Previews:
         self._calls: dict[str, Call] = {}
 
     def replace(self, tab: str, call: Call) -> None:
+        if not tab:  # a program, not a page
+            return
         with self._lock:
             before = self._calls.get(tab)
             self._calls[tab] = call

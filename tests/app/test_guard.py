@@ -165,7 +165,7 @@ def log_in(client, name, password):
 
 
 def test_without_a_login_nothing_is_answered_but_the_way_in(locked):
-    assert locked.get("/", headers={"Accept": "text/html"}).headers["location"] == "login"
+    assert locked.get("/", headers={"Accept": "text/html"}).headers["location"] == "/login"
     assert locked.get("/api/who").json()["code"] == "login"
     assert locked.get("/login").status_code == 200
     assert "password" in locked.get("/login").text
