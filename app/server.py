@@ -28,6 +28,7 @@ from app.notices import Notice, RefusedError, explain
 from app.repair_routes import repair_routes
 from app.services import Services
 from app.settings import Settings
+from app.source_routes import source_routes
 from app.tasks import model_tasks, store_tasks
 from app.worker import Worker
 from model.segmenter import ModelError
@@ -90,6 +91,7 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         job_routes,
         export_routes,
         repair_routes,
+        source_routes,
     ):
         app.include_router(routes(services))
     app.include_router(live_route(services.live))
