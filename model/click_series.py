@@ -40,9 +40,9 @@ ISLAND_SHARE = 0.02
 FINER_AGREES = 0.75
 """J that a mask drawn on a view must have with the one drawn on the frame to replace it."""
 BOLD_CLICKS = 2
-"""Clicks that may redraw the whole mask; later ones correct."""
-UPSET_BELOW = 0.8
-"""J with the mask before it below which a later click's proposal is taken near the click alone."""
+"""Clicks that may redraw the whole mask whatever the network thinks of it."""
+DOUBT = 0.08
+"""Loss of the network's own score at which a later click changes its own spot alone."""
 MOST_TAKEN = 0.7
 """Of a mask that one negative click may take away."""
 
@@ -142,7 +142,8 @@ class ClickSeries(Generic[Features]):
     ) -> _Reading:
         """`reading` after the last of `clicks`; changed only near that click if `local`.
 
-        So is a mask drawn from clicks that a later click would upset.
+        A mask begun by clicks is redrawn as a whole, until a late click makes the network doubt
+        what it drew: then only the clicked spot changes.
         """
         click = clicks[-1]
         view = view_of(frame)
@@ -154,18 +155,21 @@ class ClickSeries(Generic[Features]):
         decoded = self._network.decode(embedding, points=points, positive=positive, logits=earlier)
         proposal = self._network.to_picture(decoded.logits[0], embedding) > 0
         logits: Logits | None = decoded.logits[0]
-        if is_honoured(click, proposal):
+        confidence = _confidence(decoded, 0)
+        honoured = is_honoured(click, proposal)
+        if not local and len(clicks) > BOLD_CLICKS:
+            doubted = confidence < reading.confidence - DOUBT
+            if doubted or not honoured:
+                mask = honour(reading.mask, clicks)
+                return _Reading(mask, reading.confidence, reading.logits)
+        if honoured:
             proposal = self._drawn_finer(frame, key, clicks, proposal)
-        upsets = len(clicks) > BOLD_CLICKS and (
-            region_similarity(proposal, reading.mask) < UPSET_BELOW
-        )
-        if local or upsets:
-            if not is_honoured(click, proposal):
+        if local:
+            if not honoured:
                 proposal = self._with_part_at(frame, key, clicks, reading.mask)
             proposal = changed_near(reading.mask, proposal, click)
-            # A mask that was begun by clicks goes on from what the network made of all of them.
-            logits = None if local else logits
-        return _Reading(honour(proposal, clicks), _confidence(decoded, 0), logits)
+            logits = None
+        return _Reading(honour(proposal, clicks), confidence, logits)
 
     def _drawn_finer(
         self, frame: Frame, key: Hashable, clicks: Sequence[Click], mask: Mask
