@@ -54,4 +54,5 @@ def resized_mean(decoded: Tensor, size: Size) -> Tensor:
 
 def masks(decoded: Tensor, size: Size) -> list[Mask]:
     """Masks (H, W) of `decoded` (F, 3, h, w); exactly one half is background."""
-    return list((resized_mean(decoded, size) > THRESHOLD).cpu().numpy())
+    # One at a time: enlarged, 16 frames of 4K video would be 2 GB.
+    return [(resized_mean(frame, size)[0] > THRESHOLD).cpu().numpy() for frame in decoded.split(1)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ LATENT_SCALE = 0.18215
 OFFICIAL_SIZE: Size = (512, 512)
 OFFICIAL_CHUNK = 72
 VAE_BATCH = 16
+FRAMES_KEPT = 4096  # latents of so many frames are 270 MB at the official size
 
 OFFICIAL_UNET: Mapping[str, Any] = {
     "sample_size": 32,
@@ -171,6 +172,7 @@ class RemSegmenter:
     `frame_size` (h, w) is what frames are stretched to, `chunk_frames` how many the denoiser sees
     at once: 512 x 512 and 72 in the official scripts.  Chunks are consecutive frames, or
     with `spread` frames from all over the clip; then frames are delivered out of order.
+    `autocast` lets the networks compute in a shorter float; the official code does not.
     """
 
     def __init__(
@@ -184,7 +186,6 @@ class RemSegmenter:
         chunk_frames: int = OFFICIAL_CHUNK,
         spread: bool = False,
         autocast: torch.dtype | None = None,
-        clips_kept: int = 4,
     ) -> None:
         self.name = name
         self.weights_hash = weights_hash
@@ -194,9 +195,8 @@ class RemSegmenter:
         self.chunk_frames = chunk_frames
         self._chunks = spread_chunks if spread else chunks
         self._autocast = autocast
-        # Latents of a 72-frame chunk are 5 MB; a second expression on a clip skips its encoder.
+        # Latents do not depend on the expression: a second one on a clip skips the encoder.
         self._latents: OrderedDict[Hashable, dict[int, Tensor]] = OrderedDict()
-        self._clips_kept = clips_kept
 
     def describe_expression(self, text: str) -> ExpressionReport:
         return self.tokenizer.describe(text)
@@ -218,7 +218,9 @@ class RemSegmenter:
             raise ModelError("The clip has no frames to segment.")
         if not expression.strip():
             raise ModelError("The expression has no words; type what you see.")
-        kept = self._kept_latents(clip_key)
+        keep = clip_key is not None and len(frames) <= FRAMES_KEPT
+        clip = (clip_key, len(frames), self.chunk_frames)
+        kept = self._latents_of(clip, len(frames)) if keep else {}
         work = 3 * len(frames)  # each frame is encoded, denoised and decoded
         done = 0
         with self._inference():
@@ -242,6 +244,8 @@ class RemSegmenter:
                 predicted = self.networks.predict(
                     latents.to(text.device), noise.to(text.device), text
                 )
+            if not keep:
+                kept.clear()
             done += len(chunk)
             yield SegmentStep(done, work, "reading the expression into the frames")
             for batch in _batches(chunk):
@@ -260,36 +264,28 @@ class RemSegmenter:
                     tuple(map(SegmentedFrame, batch, masks, maps)),
                 )
 
-    def _kept_latents(self, clip_key: Hashable | None) -> dict[int, Tensor]:
-        """Latents by first frame of a batch, of this clip; a dict of its own without a key."""
-        if clip_key is None:
-            return {}
-        kept = self._latents.setdefault(clip_key, {})
-        self._latents.move_to_end(clip_key)
-        while len(self._latents) > self._clips_kept:
-            self._latents.popitem(last=False)
+    def _latents_of(self, clip: Hashable, frame_count: int) -> dict[int, Tensor]:
+        """Latents of `clip` by the first frame of a batch; clips not asked for lately make room."""
+        kept = self._latents.pop(clip, {})
+        others = sum(len(batch) for one in self._latents.values() for batch in one.values())
+        while others + frame_count > FRAMES_KEPT:
+            others -= sum(map(len, self._latents.popitem(last=False)[1].values()))
+        self._latents[clip] = kept
         return kept
 
-    def _inference(self) -> AbstractContextManager[Any]:
-        return _Inference(self.networks.device, self._autocast)
-
-
-class _Inference(AbstractContextManager[None]):
-    """No gradients and, when asked for, autocast; never held across a yield."""
-
-    def __init__(self, device: torch.device, autocast: torch.dtype | None) -> None:
-        self._contexts: list[AbstractContextManager[Any]] = [
-            torch.inference_mode(),
-            nullcontext() if autocast is None else torch.autocast(device.type, autocast),
-        ]
-
-    def __enter__(self) -> None:
-        for context in self._contexts:
-            context.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        for context in reversed(self._contexts):
-            context.__exit__(*error)
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """No gradients and, when asked for, autocast; never held across a step."""
+        device = self.networks.device.type
+        shorter = torch.autocast(device, self._autocast) if self._autocast else nullcontext()
+        try:
+            with torch.inference_mode(), shorter:
+                yield
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self.name} ran out of memory on {self.chunk_frames} frames at once. Close what "
+                "else uses the GPU, or let it see fewer frames at once."
+            ) from error
 
 
 def _batches(chunk: range) -> list[range]:

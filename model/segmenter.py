@@ -67,7 +67,7 @@ class TextSegmenter(Protocol):
         seed: int = 0,
         clip_key: Hashable | None = None,
     ) -> Iterator[SegmentStep]:
-        """Yield after each bounded step; frames come in order, each once.
+        """Yield after each bounded step; each frame comes once, not necessarily in order.
 
         The caller stops by closing the iterator; what was yielded stands.  What does not depend on
         the expression is kept for the next one under `clip_key`, if it is given.

@@ -1,4 +1,4 @@
-"""Weights from where they lie to networks that fit them exactly, or a sentence that says why not.
+"""REM's and VD-IT's weights, official or the demo's, from where they lie to segmenters.
 
 `python -m model.weights fetch NAME` gets official weights when a person asks for them.
 """
@@ -6,36 +6,26 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from model.catalog import (
-    BASE_REPOSITORY,
-    DEMO,
-    REM_REPOSITORY,
-    VDIT_REPOSITORY,
-    WORDS_REPOSITORY,
-    entries,
-    entry,
-    state,
-)
+from model import hub
+from model.catalog import DEMO, entries, entry, state, weights_path
+from model.checkpoint import file_hash, listed, load_strictly, read_tensors, under
+from model.hub import BASE_REPOSITORY, WORDS_REPOSITORY
 from model.rem import RemNetworks, RemSegmenter
 from model.segmenter import ModelError
 from model.tokenizer import ClipTokenizer, CompactTokenizer
 from model.vdit import VdIt, from_official
 from model.vdit_segmenter import VdItSegmenter, WordTokenizer
 
-NAMED = 3  # keys a report spells out
+Network = TypeVar("Network")
 # Older files of the public VAE name its attention otherwise.
 LEGACY_VAE = {
     ".query.": ".to_q.",
@@ -43,93 +33,6 @@ LEGACY_VAE = {
     ".value.": ".to_v.",
     ".proj_attn.": ".to_out.0.",
 }
-
-
-def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
-    """Put `weights` into `module`; every key and shape must fit.
-
-    Raises:
-        ModelError: they do not, with the first few that are missing, left over or of another shape.
-    """
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    given = {name: tuple(value.shape) for name, value in weights.items()}
-    missing = sorted(wanted.keys() - given.keys())
-    unexpected = sorted(given.keys() - wanted.keys())
-    other = sorted(name for name in wanted.keys() & given.keys() if wanted[name] != given[name])
-    if missing or unexpected or other:
-        shapes = [f"{name} {given[name]} instead of {wanted[name]}" for name in other]
-        parts = [
-            _listed("missing", missing),
-            _listed("not known", unexpected),
-            _listed("of another shape", shapes),
-        ]
-        raise ModelError(
-            f"The weights do not fit {what}: {'; '.join(filter(None, parts))}. Choose the file "
-            "made for this network."
-        )
-    module.load_state_dict(dict(weights), assign=_is_meta(module))
-
-
-def _listed(word: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{len(names)} {word} ({', '.join(names[:NAMED])}{more})"
-
-
-def _is_meta(module: nn.Module) -> bool:
-    return next(module.parameters()).is_meta
-
-
-def read_tensors(path: Path) -> Mapping[str, Any]:
-    """A checkpoint's content: tensors of a safetensors file, or a torch file without code in it.
-
-    Raises:
-        ModelError: it is not there, is damaged, or would run code.
-    """
-    if not path.is_file():
-        raise ModelError(f"There are no weights at {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        # The official file keeps its training arguments beside the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
-        raise ModelError(f"The weights {path} cannot be read: {_first_line(error)}.") from error
-    except Exception as error:
-        raise ModelError(
-            f"The weights {path} hold more than tensors, which could run code, so they were not "
-            "loaded. Take them from the official place."
-        ) from error
-    if not isinstance(content, Mapping):
-        raise ModelError(f"The weights {path} hold no dictionary of tensors.")
-    return content
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, remembered while its size and time stay the same."""
-    facts = path.stat()
-    return _hash(path, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _hash(path: Path, _size: int, _time: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def under(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors whose name begins with `prefix`, without it, as 32-bit floats."""
-    return {
-        name.removeprefix(prefix): value.float() if value.is_floating_point() else value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
 
 
 def load_demo_rem(device: str, weights: Path | None = None) -> RemSegmenter:
@@ -163,6 +66,11 @@ def load_demo_rem(device: str, weights: Path | None = None) -> RemSegmenter:
     )
 
 
+def _empty(build: Callable[[], Network]) -> Network:
+    with torch.device("meta"):  # no memory, no random numbers
+        return build()
+
+
 def load_official_rem(device: str, weights: Path | None = None) -> RemSegmenter:
     """REM on ModelScope text-to-video.
 
@@ -170,9 +78,8 @@ def load_official_rem(device: str, weights: Path | None = None) -> RemSegmenter:
     one; the VAE and the text encoder are those of ModelScope's repository, beside it in `base/` or
     in the Hugging Face cache.
     """
-    file = checkpoint_in(weights or _cached_checkpoint(REM_REPOSITORY, "rem"))
-    with torch.device("meta"):
-        networks = RemNetworks.build()
+    file = checkpoint_in(weights or _usual_place("rem"))
+    networks = _empty(RemNetworks.build)
     fill_official_rem(networks, file, _base_folder(file))
     autocast = torch.bfloat16 if device.startswith("cuda") else None
     return RemSegmenter(
@@ -202,9 +109,8 @@ def load_official_vdit(device: str, weights: Path | None = None) -> VdItSegmente
     Only the words' tokenizer (RoBERTa's) comes from elsewhere: a folder `roberta-base` beside the
     checkpoint, or the Hugging Face cache.
     """
-    file = checkpoint_in(weights or _cached_checkpoint(VDIT_REPOSITORY, "vdit"))
-    with torch.device("meta"):
-        network = VdIt()
+    file = checkpoint_in(weights or _usual_place("vdit"))
+    network = _empty(VdIt)
     fill_official_vdit(network, file)
     return VdItSegmenter(
         "vdit",
@@ -267,7 +173,8 @@ def text_weights(folder: Path) -> dict[str, Tensor]:
 
 def _only_file(folder: Path) -> Path:
     for ending in (".safetensors", ".bin"):
-        found = sorted(folder.glob(f"*{ending}"))
+        # The public folders hold half-precision twins as well.
+        found = sorted(path for path in folder.glob(f"*{ending}") if ".fp16." not in path.name)
         if found:
             return found[0]
     raise ModelError(f"There are no weights in {folder}.")
@@ -289,79 +196,61 @@ def checkpoint_in(path: Path) -> Path:
     return found[0]
 
 
-def _cached_checkpoint(repository_id: str, name: str) -> Path:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
-
-    try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        repositories = frozenset()
-    for repository in repositories:
-        if repository.repo_id == repository_id:
-            return max(repository.revisions, key=lambda one: one.last_modified).snapshot_path
-    raise ModelError(
-        f"The weights of {name} are not here. Fetch them with `python -m model.weights fetch "
-        f"{name}`, or name the file with --weights."
-    )
+def _usual_place(name: str) -> Path:
+    found = weights_path(name)
+    if found is None:
+        raise ModelError(
+            f"The weights of {name} are not here. Fetch them with `python -m model.weights fetch "
+            f"{name}`, or name the file with --weights."
+        )
+    return found
 
 
 def _base_folder(checkpoint: Path) -> Path:
     beside = checkpoint.parent / "base"
     if (beside / "vae").is_dir():
         return beside
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(BASE_REPOSITORY, "vae/config.json")
-    if isinstance(found, str):
-        return Path(found).parent.parent
+    cached = hub.snapshot(BASE_REPOSITORY)
+    if cached is not None:
+        return cached
     raise ModelError(
         f"The VAE and text encoder of {BASE_REPOSITORY} are not here. Fetch them with `python -m "
         f"model.weights fetch rem`, or put its folders vae and text_encoder into {beside}."
     )
 
 
-# -- fetching --------------------------------------------------------------------------------------
-
-
-def repositories(name: str) -> Mapping[str, Sequence[str]]:
-    """What an engine needs from the hub: file patterns by repository."""
-    if name == "rem":
-        return {
-            REM_REPOSITORY: ("*.pth", "*.pt", "*.safetensors", "*.json"),
-            BASE_REPOSITORY: ("vae/*", "text_encoder/*"),
-        }
-    if name == "vdit":
-        return {
-            VDIT_REPOSITORY: ("*.pth", "*.pt"),
-            WORDS_REPOSITORY: ("*.json", "*.txt"),
-        }
-    if name.startswith("sam2.1-"):
-        size = name.removeprefix("sam2.1-")
-        return {f"facebook/sam2.1-hiera-{size}": (f"sam2.1_hiera_{size.replace('-', '_')}.pt",)}
-    raise ModelError(f"{name} needs nothing from the hub.")
-
-
-def fetch(name: str) -> None:
-    """Download what `name` needs into the Hugging Face cache, resuming what was begun.
+def check(path: Path) -> str:
+    """What the weights at `path` are, if they fit; nothing is run with them.
 
     Raises:
-        ModelError: the hub cannot be reached, or refuses.
+        ModelError: they fit no network here, or not exactly.
     """
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    if (path / "config.json").is_file():
+        return f"REM demo, SHA-256 {load_demo_rem('cpu', path).weights_hash}"
+    file = checkpoint_in(path)
+    content = read_tensors(file)
+    if "model" in content:
+        title, network = "VD-IT", _empty(VdIt)
+        fill_official_vdit(network, file)
+    elif "unet" in content or "conv_in.weight" in content:
+        title, network = "REM's UNet", _empty(RemNetworks.build).unet
+        load_strictly(network, under("", content.get("unet", content)), title)
+    else:
+        raise ModelError(f"{file} holds neither REM nor VD-IT: {listed('entries', [*content])}.")
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return f"{title}, {count / 1e9:.2f} billion parameters, SHA-256 {file_hash(file)}"
 
-    for repository, patterns in repositories(name).items():
-        try:
-            snapshot_download(repository, allow_patterns=list(patterns))
-        except (OfflineModeIsEnabled, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-            if isinstance(error, HfHubHTTPError):
-                raise ModelError(f"{repository} was refused: {_first_line(error)}.") from error
-            raise ModelError(
-                f"{repository} cannot be reached: check the network, then run this again; what is "
-                "already here is kept."
-            ) from error
+
+def _fetch(name: str, file: str | None, agreed: bool) -> str:
+    wanted = entry(name)
+    print(f"{wanted.title}. Licence: {wanted.licence}.")
+    downloads = hub.plan(name, file)
+    for one in downloads:
+        print(f"{one.size_bytes / 1e9:6.2f} GB  {one.repository}  {one.file}")
+    if not agreed and input("Fetch this? [y/N] ").strip().lower() not in ("y", "yes"):
+        return "Nothing was fetched."
+    hub.fetch(downloads)
+    return "Done."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -369,27 +258,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m model.weights", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     fetching = commands.add_parser(
-        "fetch", help="download official weights; the licence is shown first"
+        "fetch", help="download official weights; licence and size are shown first"
     )
     fetching.add_argument("name", choices=[one.name for one in entries() if one.download_bytes])
-    fetching.add_argument("--yes", action="store_true", help="agree to the licence without asking")
-    listing = commands.add_parser("list", help="every engine and whether it can run here")
-    del listing
+    fetching.add_argument("--yes", action="store_true", help="agree without being asked")
+    fetching.add_argument("--file", help="the checkpoint, where a repository holds several")
+    commands.add_parser("list", help="every engine and whether it can run here")
+    checking = commands.add_parser("check", help="whether a file or folder of weights fits")
+    checking.add_argument("path", type=Path)
     options = parser.parse_args(arguments)
     try:
         if options.command == "list":
             for one in entries():
                 print(f"{one.name:18} {one.title:16} {state(one.name).sentence}")
-            return 0
-        wanted = entry(options.name)
-        print(f"{wanted.title}: {wanted.download_bytes / 1e9:.1f} GB. Licence: {wanted.licence}.")
-        if not options.yes and input("Fetch it? [y/N] ").strip().lower() not in ("y", "yes"):
-            return 1
-        fetch(options.name)
+        elif options.command == "check":
+            print(check(options.path))
+        else:
+            print(_fetch(options.name, options.file, options.yes))
     except ModelError as error:
         print(f"model.weights: {error}", file=sys.stderr)
         return 2
-    print("Done.")
     return 0
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model import catalog, weights
+from model import catalog, checkpoint, hub, weights
 from model.rem import RemNetworks
 from model.segmenter import ModelError
 from model.tokenizer import compact_vocabulary
@@ -71,6 +71,18 @@ def test_the_official_layout_of_rem_loads_exactly(tmp_path):
     assert same(networks(1).unet, empty.unet)
     assert same(networks(1).vae, empty.vae)
     assert same(networks(1).text_encoder, empty.text_encoder)
+    ids = torch.arange(77)[None] % 60
+    with torch.no_grad():  # what no checkpoint holds is there too: the networks run
+        assert torch.equal(networks(1).encode_text(ids), empty.to("cpu").encode_text(ids))
+
+
+def test_a_half_precision_twin_beside_the_weights_is_not_taken(tmp_path):
+    save_file({"a": torch.ones(2)}, tmp_path / "model.fp16.safetensors")
+    save_file({"a": torch.full((2,), 0.1)}, tmp_path / "model.safetensors")
+
+    taken = weights.text_weights(tmp_path)
+
+    assert torch.equal(taken["a"], torch.full((2,), 0.1))
 
 
 def test_the_official_layout_of_vdit_loads_exactly_aliases_and_old_buffers_aside(tmp_path):
@@ -92,6 +104,9 @@ def test_the_official_layout_of_vdit_loads_exactly_aliases_and_old_buffers_aside
 
     assert set(from_official(theirs)) == set(source.state_dict())
     assert same(source, empty)
+    assert not any(buffer.is_meta for buffer in empty.buffers())
+    expected = dict(source.named_buffers())
+    assert all(torch.equal(buffer, expected[name]) for name, buffer in empty.named_buffers())
 
 
 def test_weights_that_do_not_fit_name_what_is_missing_left_over_and_of_another_shape():
@@ -99,12 +114,31 @@ def test_weights_that_do_not_fit_name_what_is_missing_left_over_and_of_another_s
     wrong = {"0.weight": torch.zeros(4, 5), "0.bias": torch.zeros(4), "head": torch.zeros(1)}
 
     with pytest.raises(ModelError) as refused:
-        weights.load_strictly(layer, wrong, "the toy")
+        checkpoint.load_strictly(layer, wrong, "the toy")
 
     said = str(refused.value)
     assert "2 missing (1.bias, 1.weight)" in said
     assert "1 not known (head)" in said
     assert "0.weight (4, 5) instead of (4, 3)" in said
+
+
+def test_a_file_whose_entries_are_no_tensors_is_named_as_such(tmp_path):
+    torch.save({"model_state": {"a": torch.zeros(1)}, "epoch": 3}, tmp_path / "other.pth")
+
+    with pytest.raises(
+        ModelError, match=r"neither REM nor VD-IT: 2 entries \(model_state, epoch\)"
+    ):
+        weights.check(tmp_path / "other.pth")
+    with pytest.raises(ModelError, match="2 entries that are no tensors"):
+        checkpoint.load_strictly(
+            torch.nn.Linear(1, 1), checkpoint.read_tensors(tmp_path / "other.pth"), "the toy"
+        )
+
+
+def test_a_torch_file_of_the_old_kind_is_read(tmp_path):
+    torch.save({"a": torch.arange(3)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+
+    assert torch.equal(checkpoint.read_tensors(tmp_path / "old.pth")["a"], torch.arange(3))
 
 
 def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path):
@@ -115,7 +149,7 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path):
     (tmp_path / "bad.pth").write_bytes(pickle.dumps({"unet": Hostile()}))
 
     with pytest.raises(ModelError):
-        weights.read_tensors(tmp_path / "bad.pth")
+        checkpoint.read_tensors(tmp_path / "bad.pth")
     assert not (tmp_path / "ran").exists()
 
 
@@ -124,7 +158,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x80\x00 not weights")
 
     with pytest.raises(ModelError, match=r"^The weights .*\.$"):
-        weights.read_tensors(tmp_path / name)
+        checkpoint.read_tensors(tmp_path / name)
 
 
 def test_a_folder_without_one_checkpoint_says_what_it_found(tmp_path):
@@ -196,11 +230,99 @@ def test_an_engine_nobody_knows_is_refused_with_those_there_are():
         catalog.state("sam9")
 
 
-def test_without_a_network_a_download_fails_in_one_sentence():
+def cache_files(cache, repository: str, *names: str):
+    """Put files into a Hugging Face cache as a download does; returns the snapshot's folder."""
+    folder = cache / f"models--{repository.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True, exist_ok=True)
+    (folder / "refs" / "main").write_text("c0ffee")
+    for name in names:
+        path = folder / "snapshots" / "c0ffee" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder / "snapshots" / "c0ffee"
+
+
+BASE_FILES = (
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+)
+
+
+def test_rem_is_at_hand_once_all_it_needs_is_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("REFSCRIBE_REM", raising=False)
+
+    assert catalog.weights_path("rem") is None
+    assert (
+        "7.3 GB to fetch with `python -m model.weights fetch rem`" in catalog.state("rem").sentence
+    )
+    folder = cache_files(tmp_path, hub.REM_REPOSITORY, "README.md", "rem_ms.pth", "rem_wan14b.pth")
+    cache_files(tmp_path, hub.BASE_REPOSITORY, *BASE_FILES[:-1])
+    assert catalog.weights_path("rem") is None
+    cache_files(tmp_path, hub.BASE_REPOSITORY, *BASE_FILES)
+    assert catalog.weights_path("rem") == folder / "rem_ms.pth"
+
+
+def test_an_environment_variable_names_weights_for_the_loader_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("REFSCRIBE_REM", str(tmp_path))
+
+    assert catalog.weights_path("rem") == tmp_path
+    with pytest.raises(ModelError, match="Expected one checkpoint in"):
+        catalog.load_segmenter("rem", "cpu")
+
+
+def test_only_the_files_an_engine_uses_are_chosen():
+    checkpoint_need, base = hub.needs("rem")
+    names = ["README.md", "rem_ms.pth", "Wan/rem_Wan14b.pth"]
+    twins = [
+        "vae/diffusion_pytorch_model.bin",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.safetensors",
+        "text_encoder/pytorch_model.fp16.bin",
+    ]
+
+    assert hub.chosen(checkpoint_need, names) == ["rem_ms.pth"]
+    assert sorted(hub.chosen(base, [*BASE_FILES, *twins])) == sorted(BASE_FILES)
+    with pytest.raises(ModelError, match=r"holds no text_encoder/\*model"):
+        hub.chosen(base, BASE_FILES[:-1])
+
+
+def test_where_a_repository_holds_several_checkpoints_one_must_be_named():
+    need = hub.needs("rem")[0]
+    names = ["rem_images.pth", "rem_video.pth"]
+
+    with pytest.raises(ModelError, match=r"rem_images\.pth, rem_video\.pth; name the one you want"):
+        hub.chosen(need, names)
+    assert hub.chosen(need, names, "rem_video.pth") == ["rem_video.pth"]
+    with pytest.raises(ModelError, match="--file"):
+        hub.chosen(need, names, "rem_audio.pth")
+
+
+def test_check_says_what_fits_and_what_does_not(tmp_path, capsys):
+    (tmp_path / "demo").mkdir()
+    write_demo(tmp_path / "demo")
+    torch.save({"unet": networks(1).unet.state_dict()}, tmp_path / "small.pth")
+
+    fitting = weights.main(["check", str(tmp_path / "demo")])
+    said = capsys.readouterr().out
+    wrong = weights.main(["check", str(tmp_path / "small.pth")])
+
+    assert (fitting, wrong) == (0, 2)
+    assert said.startswith("REM demo, SHA-256 ")
+    assert "do not fit REM's UNet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "network",
+    [{"HF_HUB_OFFLINE": "1"}, {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}],
+)
+def test_without_a_network_a_download_fails_in_one_sentence(network, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-m", "model.weights", "fetch", "sam2.1-tiny", "--yes"],
         cwd=REPOSITORY,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        env=os.environ | network | {"HF_HUB_CACHE": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,197 @@
+"""Official weights on the Hugging Face hub: what an engine needs, what is here, how to get it.
+
+Loads no torch.  Only `plan` and `fetch` use the network, and only a person's command calls them.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from model.segmenter import ModelError
+
+REM_REPOSITORY = "anuragba/refereverything"
+BASE_REPOSITORY = "ali-vilab/text-to-video-ms-1.7b"
+VDIT_REPOSITORY = "buxiangzhiren/VD-IT"
+WORDS_REPOSITORY = "roberta-base"
+
+
+@dataclass(frozen=True)
+class Need:
+    """Files of one repository: each of `patterns` is wanted, nothing that fits `without`.
+
+    For a checkpoint the patterns are alternatives, and exactly one file must fit them.
+    """
+
+    repository: str
+    patterns: tuple[str, ...]
+    without: tuple[str, ...] = ("*fp16*",)
+    is_checkpoint: bool = False
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch; `size_bytes` as the hub states it."""
+
+    repository: str
+    file: str
+    size_bytes: int
+
+
+_CHECKPOINTS = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.safetensors")
+_NEEDS = {
+    "rem": (
+        # The repository holds REM on Wan 2.1 too, ten times as large.
+        Need(REM_REPOSITORY, _CHECKPOINTS, without=("*wan*",), is_checkpoint=True),
+        Need(
+            BASE_REPOSITORY,
+            (
+                "vae/config.json",
+                "vae/diffusion_pytorch_model.*",
+                "text_encoder/config.json",
+                "text_encoder/*model.*",
+            ),
+        ),
+    ),
+    "vdit": (
+        Need(VDIT_REPOSITORY, _CHECKPOINTS, is_checkpoint=True),
+        Need(WORDS_REPOSITORY, ("config.json", "vocab.json", "merges.txt", "tokenizer*.json")),
+    ),
+    **{
+        f"sam2.1-{size}": (
+            Need(
+                f"facebook/sam2.1-hiera-{size}",
+                (f"sam2.1_hiera_{size.replace('-', '_')}.pt",),
+                is_checkpoint=True,
+            ),
+        )
+        for size in ("tiny", "small", "base-plus", "large")
+    },
+}
+
+
+def needs(name: str) -> tuple[Need, ...]:
+    """What the engine called `name` needs from the hub, its checkpoint first."""
+    return _NEEDS.get(name, ())
+
+
+def chosen(need: Need, names: Sequence[str], file: str | None = None) -> list[str]:
+    """Of a repository's files `names`, those that `need` asks for; `file` names the checkpoint.
+
+    Raises:
+        ModelError: something is not among them, or the checkpoint is not clear.
+    """
+    if need.is_checkpoint:
+        found = [name for name in names if name == file] if file else _fitting(need, names)
+        if len(found) != 1:
+            listed = ", ".join(sorted(_fitting(need, names))) or "no checkpoint"
+            raise ModelError(
+                f"{need.repository} holds {listed}; name the one you want with --file."
+            )
+        return found
+    found = _fitting(need, names)
+    for pattern in need.patterns:
+        if not any(fnmatch(name, pattern) for name in found):
+            raise ModelError(f"{need.repository} holds no {pattern}.")
+    return found
+
+
+def _fitting(need: Need, names: Sequence[str]) -> list[str]:
+    found = [
+        name
+        for name in names
+        if any(fnmatch(name, pattern) for pattern in need.patterns)
+        and not any(fnmatch(name.lower(), pattern) for pattern in need.without)
+    ]
+    safe = {PurePosixPath(name).parent for name in found if name.endswith(".safetensors")}
+    if need.is_checkpoint:
+        return found
+    # The same weights, twice: the form that cannot hold code is enough.
+    return [
+        name for name in found if not (name.endswith(".bin") and PurePosixPath(name).parent in safe)
+    ]
+
+
+def snapshot(repository: str) -> Path | None:
+    """The folder of a repository in the Hugging Face cache, whatever of it is there."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    try:
+        revision = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    found = folder / "snapshots" / revision
+    return found if found.is_dir() else None
+
+
+def cached_checkpoint(name: str) -> Path | None:
+    """The checkpoint of `name` in the Hugging Face cache, if all that it needs is there."""
+    found: list[Path] = []
+    for need in needs(name):
+        folder = snapshot(need.repository)
+        if folder is None:
+            return None
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.exists()]
+        try:
+            found += [folder / file for file in chosen(need, names)]
+        except ModelError:
+            return None  # a download was stopped half way
+    return found[0] if found else None
+
+
+def plan(name: str, file: str | None = None) -> list[Download]:
+    """Ask the hub which files `name` needs; `file` names the checkpoint where there are several.
+
+    Raises:
+        ModelError: the hub cannot be reached, refuses, or holds something else than expected.
+    """
+    from huggingface_hub import HfApi
+
+    downloads = []
+    for need in needs(name):
+        with _reaching(need.repository):
+            found = HfApi().model_info(need.repository, files_metadata=True, timeout=10)
+        sizes = {one.rfilename: one.size or 0 for one in found.siblings or []}
+        downloads += [
+            Download(need.repository, one, sizes[one]) for one in chosen(need, list(sizes), file)
+        ]
+    return downloads
+
+
+def fetch(downloads: Sequence[Download]) -> None:
+    """Download into the Hugging Face cache, showing progress and resuming what was begun.
+
+    Raises:
+        ModelError: the hub cannot be reached, or refuses, or the disk is full.
+    """
+    from huggingface_hub import hf_hub_download
+
+    for one in downloads:
+        with _reaching(one.repository):
+            hf_hub_download(one.repository, one.file)
+
+
+@contextmanager
+def _reaching(repository: str) -> Iterator[None]:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # Its bases are OSError and the error of whichever HTTP library this version uses.
+    unreachable = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+    try:
+        yield
+    except HfHubHTTPError as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise ModelError(f"{repository} was refused: {reason}.") from error
+    except unreachable as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise ModelError(f"The disk is too full for {repository}; make room.") from error
+        raise ModelError(
+            f"{repository} cannot be reached: check the network, then run this again; what is "
+            "already here is kept."
+        ) from error
