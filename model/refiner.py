@@ -89,8 +89,9 @@ class MaskPropagator(Protocol):
             frames: the whole clip; frames are read when they are needed, few at a time.
             anchors: frame_index -> (H, W) mask to rely on.  An empty mask says that the
                 target is not in view there.  Anchors are never yielded.
-            targets: the frames wanted, in the order wanted.  A frame between two anchors
-                is filled from both.
+            targets: the frames wanted, in the order wanted.  A frame between two anchors comes
+                from the nearer one, with what the other shows known; the half of a gap
+                that is nearer to its far anchor therefore arrives from there backwards.
 
         Raises:
             ValueError: there is no anchor, or a frame_index lies outside the clip, or a
