@@ -1,61 +1,33 @@
-"""Reading masks and editing them: strokes, clicks, verifying, undo and redo."""
+"""Reading masks and editing them: strokes, verifying, undo and redo."""
 
 from __future__ import annotations
 
 import gzip
 import re
-import threading
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, FiniteFloat
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from annotation_store import runs
 from annotation_store.clips import Clip
 from annotation_store.edits import Applied, MaskChange, Reverted
-from annotation_store.errors import StaleMaskError
 from annotation_store.masks import Origin, StoredMask
 from app import wire
 from app.notices import RefusedError
 from app.services import Services, tab_of
-from app.worker import Call, Priority
-from video_types import Box, Click, Mask, Size
+from video_types import Mask
 
-CLICK_TIMEOUT_S = 180.0
-"""A first click may have to wait for the refiner to be loaded."""
 LEAST_ZIPPED = 1024
-MOST_CLICKS = 200
 
 EditKind = Literal["stroke", "clear", "lasso"]
-
-
-class ClickPoint(BaseModel):
-    x: FiniteFloat
-    y: FiniteFloat
-    positive: bool
-
-
-class Clicks(BaseModel):
-    clicks: list[ClickPoint] = Field(max_length=MOST_CLICKS)
-    seen: int
-    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None = None
-    refiner: str | None = None
-    preview: bool = False
 
 
 class Verified(BaseModel):
     frames: list[int] = Field(min_length=1)
     verified: bool
     empty: bool = False
-
-
-class Playhead(BaseModel):
-    clip_id: int
-    frame_index: int
-    refiner: str | None = None
 
 
 def binary(request: Request, data: bytes) -> Response:
@@ -85,29 +57,15 @@ def frame_numbers(text: str) -> list[int]:
     return found
 
 
-def read_clicks(points: Iterable[ClickPoint], frame_index: int, size: Size) -> tuple[Click, ...]:
-    """The clicks of a request, all inside a frame of `size` (H, W)."""
-    height, width = size
-    clicks = tuple(Click(frame_index, point.x, point.y, point.positive) for point in points)
-    for click in clicks:
-        if not (0 <= click.x < width and 0 <= click.y < height):
-            raise RefusedError(
-                f"The click at ({click.x:g}, {click.y:g}) is outside the {width}x{height} frame."
-            )
-    return clicks
-
-
 def mask_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/api")
     _add_masks(router, services)
-    _add_clicks(router, services)
     _add_verify(router, services)
     _add_undo(router, services)
-    _add_prefetch(router, services)
     return router
 
 
-def _clip_of(services: Services, target_id: int) -> Clip:
+def clip_of(services: Services, target_id: int) -> Clip:
     return services.workspace.clips.get(services.workspace.targets.get(target_id).clip_id)
 
 
@@ -144,7 +102,7 @@ def _add_masks(router: APIRouter, services: Services) -> None:
     @router.get("/targets/{target_id}/masks.bin")
     def masks(target_id: int, request: Request, frames: str | None = None) -> Response:
         wanted = None if frames is None else frame_numbers(frames)
-        clip = _clip_of(services, target_id)
+        clip = clip_of(services, target_id)
         shown = services.workspace.masks.load_all(target_id, wanted)
         return binary(request, wire.encode_masks(clip.size, shown))
 
@@ -154,7 +112,7 @@ def _add_masks(router: APIRouter, services: Services) -> None:
         return await run_in_threadpool(save_now, target_id, request, kind, body)
 
     def save_now(target_id: int, request: Request, kind: EditKind, body: bytes) -> dict[str, Any]:
-        clip = _clip_of(services, target_id)
+        clip = clip_of(services, target_id)
         sent = wire.decode_masks(body, clip.size)
         if not sent:
             raise RefusedError("Expected at least one mask to save.")
@@ -165,113 +123,12 @@ def _add_masks(router: APIRouter, services: Services) -> None:
         return applied_json(applied)
 
 
-def _add_clicks(router: APIRouter, services: Services) -> None:
-    workspace = services.workspace
-    previews = Previews()
-
-    @router.post("/targets/{target_id}/frames/{frame_index}/clicks")
-    def click(target_id: int, frame_index: int, wanted: Clicks, request: Request) -> Response:
-        clip = _clip_of(services, target_id)
-        if not 0 <= frame_index < clip.frame_count:
-            raise RefusedError(f"The clip has no frame {frame_index}.", code="missing", status=404)
-        clicks = read_clicks(wanted.clicks, frame_index, clip.size)
-        shown = workspace.masks.load(target_id, "target", frame_index)
-        if shown.version != wanted.seen:
-            raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
-        base = _base(shown)
-        if not clicks and wanted.box is None:
-            return binary(request, wire.encode_masks(clip.size, [restore(shown, base, request)]))
-        call = services.models.submit(
-            "refine",
-            Priority.CLICK,
-            clip_id=clip.id,
-            frame_index=frame_index,
-            size=clip.size,
-            refiner=wanted.refiner or services.settings.refiner,
-            clicks=clicks,
-            prior=_prior(base, clip.size),
-            box=_read_box(wanted.box, clip.size),
-        )
-        if wanted.preview:
-            previews.replace(tab_of(request), call)
-            rle = call.result(CLICK_TIMEOUT_S)
-            found = StoredMask(
-                target_id, "target", frame_index, shown.version, rle, "click", False, clicks, 0
-            )
-            return binary(request, wire.encode_masks(clip.size, [found]))
-        mask = runs.decode(call.result(CLICK_TIMEOUT_S), clip.size)
-        change = MaskChange("target", frame_index, mask, wanted.seen, clicks, base.version)
-        apply_edit(services, request, target_id, clip.id, "click", [change])
-        saved = workspace.masks.load(target_id, "target", frame_index)
-        return binary(request, wire.encode_masks(clip.size, [saved]))
-
-    def restore(shown: StoredMask, base: StoredMask, request: Request) -> StoredMask:
-        """Take all clicks of a frame back: its base comes again, as what it was."""
-        if not shown.clicks:
-            return shown
-        clip = _clip_of(services, shown.target_id)
-        mask = None if base.rle is None else base.decode(clip.size)
-        change = MaskChange("target", shown.frame_index, mask, shown.version)
-        origin = base.origin or "clear"
-        apply_edit(services, request, shown.target_id, clip.id, origin, [change])
-        return workspace.masks.load(shown.target_id, "target", shown.frame_index)
-
-    def _base(shown: StoredMask) -> StoredMask:
-        """What the clicks in force correct: the mask from before the first of them."""
-        if not shown.clicks:
-            return shown
-        if shown.base_version == 0:
-            return StoredMask(
-                shown.target_id, "target", shown.frame_index, 0, None, None, False, (), 0
-            )
-        return workspace.masks.version(
-            shown.target_id, "target", shown.frame_index, shown.base_version
-        )
-
-
-def _prior(base: StoredMask, size: Size) -> bytes | None:
-    """The mask a click corrects; where there is nothing, the click begins a mask of its own."""
-    if base.rle is None:
-        return None
-    return base.rle if base.decode(size).any() else None
-
-
-def _read_box(box: tuple[float, float, float, float] | None, size: Size) -> Box | None:
-    if box is None:
-        return None
-    height, width = size
-    left, top, right, bottom = box
-    found = Box(max(0.0, left), max(0.0, top), min(right, width), min(bottom, height))
-    if not (found.left < found.right and found.top < found.bottom):
-        raise RefusedError("The box holds no part of the frame.")
-    return found
-
-
-class Previews:
-    """The one preview a tab waits for: a newer wish takes the place of the one before."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls: dict[str, Call] = {}
-
-    def replace(self, tab: str, call: Call) -> None:
-        if not tab:  # a program, not a page
-            return
-        with self._lock:
-            before = self._calls.get(tab)
-            self._calls[tab] = call
-            while len(self._calls) > 100:
-                del self._calls[next(iter(self._calls))]
-        if before is not None:
-            before.cancel()
-
-
 def _add_verify(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/targets/{target_id}/verify")
     def verify(target_id: int, wanted: Verified, request: Request) -> dict[str, Any]:
-        clip = _clip_of(services, target_id)
+        clip = clip_of(services, target_id)
         shown = {
             one.frame_index: one
             for one in workspace.masks.load_all(target_id, wanted.frames)
@@ -331,21 +188,3 @@ def _add_undo(router: APIRouter, services: Services) -> None:
             ],
             "revision": reverted.revision,
         }
-
-
-def _add_prefetch(router: APIRouter, services: Services) -> None:
-    wish = Previews()  # a playhead that moved on makes the wish before it pointless
-
-    @router.post("/prefetch", status_code=202)
-    def prefetch(playhead: Playhead, request: Request) -> dict[str, Any]:
-        clip = services.workspace.clips.get(playhead.clip_id)
-        call = services.models.submit(
-            "prepare",
-            Priority.AHEAD,
-            clip_id=clip.id,
-            frame_count=clip.frame_count,
-            frame_index=playhead.frame_index,
-            refiner=playhead.refiner or services.settings.refiner,
-        )
-        wish.replace(tab_of(request), call)
-        return {}

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from annotation_store.errors import StoreError
 from annotation_store.workspace import Workspace
+from app.click_routes import click_routes
 from app.clip_routes import clip_routes
 from app.draft_routes import draft_routes
 from app.export_routes import export_routes
@@ -87,6 +88,7 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
     for routes in (
         clip_routes,
         mask_routes,
+        click_routes,
         draft_routes,
         job_routes,
         export_routes,

@@ -24,7 +24,7 @@ from annotation_store.errors import DuplicateClipError
 from annotation_store.frames import FrameStore
 from annotation_store.workspace import Workspace
 from app.settings import Settings
-from app.worker import Steps, Tasks
+from app.worker_process import Steps, Tasks
 from model.segmenter import ExpressionReport, SegmentedFrame, TextSegmenter
 from model.synthetic_samples import Sample
 from video_types import Box, Click, Layer, Size

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from annotation_store.errors import NotFoundError
-from app.worker import Steps, Tasks
+from app.worker_process import Steps, Tasks
 
 
 def make_tasks(folder: Path) -> Tasks:
