@@ -27,6 +27,7 @@ DECODER_FILE = "decoder.pt"
 _LEARNING_RATE = 1.5e-3
 _BATCH = 16
 _NOISE = 0.12  # the most that is added to latents
+_WEAKEST = 0.35  # of a mask's latent, and still that mask
 _FIRST_SEED = 1 << 26
 _SAVE_EVERY = 100
 
@@ -36,8 +37,11 @@ def decoder_loss(vae: AutoencoderKL, masks: torch.Tensor) -> torch.Tensor:
     with half(masks):
         with torch.no_grad():
             latent = vae.encode(masks).latent_dist.mode().float()
-            spread = _NOISE * torch.rand(len(masks), 1, 1, 1, device=masks.device)
-            latent = latent + spread * torch.randn_like(latent)
+            empty = vae.encode(torch.zeros_like(masks[:1])).latent_dist.mode().float()
+            strength, spread = torch.rand(2, len(masks), 1, 1, 1, device=masks.device)
+            # A network that is unsure predicts something between the mask and none.
+            latent = empty + (_WEAKEST + (1 - _WEAKEST) * strength) * (latent - empty)
+            latent = latent + _NOISE * spread * torch.randn_like(latent)
         value = vae.decode(latent).sample.float().mean(dim=1)
     wanted = masks[:, 0]
     outline = F.binary_cross_entropy_with_logits(10 * (value - 0.5), wanted)

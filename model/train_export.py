@@ -21,20 +21,23 @@ from model.train_unet import SINGLE, VIDEO, FrozenVae, grow_in_time
 from model.train_vae import VAE_CONFIG
 from video_types import Size
 
+_CHUNK = 16  # frames at once where they do not see each other; as many as the VAE takes at once
 
-def export(folder: Path, destination: Path, *, vae: FrozenVae, size: Size) -> None:
+
+def export(
+    folder: Path, destination: Path, *, vae: FrozenVae, size: Size, video: bool = False
+) -> None:
     """Write `config.json` and `weights.safetensors` (half precision) of the trainings in `folder`.
 
-    Without a video stage the single-frame stage is written, its temporal layers identities.
+    Without `video` the single-frame stage is written, its temporal layers identities.
 
     Raises:
-        FileNotFoundError: not even the single-frame stage has run.
+        FileNotFoundError: the stage to write has not run.
     """
     networks = new_networks(torch.zeros(UNET_CONFIG["out_channels"]))
     module = networks.together()
-    video = folder / f"{VIDEO.name}.pt"
-    if video.is_file():
-        module.load_state_dict(torch.load(video, weights_only=True)["average"])
+    if video:
+        load_average(folder / f"{VIDEO.name}.pt", module)
     else:
         grow_in_time(folder / f"{SINGLE.name}.pt", module)
     decoder = folder / DECODER_FILE
@@ -53,8 +56,8 @@ def export(folder: Path, destination: Path, *, vae: FrozenVae, size: Size) -> No
         "vocabulary": networks.vocabulary,
         "context": TEXT_LENGTH,
         "frame_size": size,
-        "chunk_frames": VIDEO.frame_count,
-        "chunk_spread": True,
+        "chunk_frames": VIDEO.frame_count if video else _CHUNK,
+        "chunk_spread": video,
         "latent_scale": vae.scale,
     }
     text = json.dumps(config, indent=1, ensure_ascii=False)

@@ -11,6 +11,7 @@ from model.synthetic_clips import render
 from model.train_clips import (
     HELD_OUT_SEED,
     ShardPlan,
+    asked,
     render_shard,
     sample_moments,
     shards,
@@ -96,15 +97,16 @@ def test_a_few_steps_lower_the_decoders_loss():
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_what_is_exported_loads_and_segments(tmp_path):
+@pytest.mark.parametrize("video", [False, True])
+def test_what_is_exported_loads_and_segments(tmp_path, video):
     networks, vae = new_networks(torch.zeros(CHANNELS)), new_vae()
     module = networks.together()
-    for name, trained in (("vae", vae), ("video", module)):
+    for name, trained in (("vae", vae), ("video" if video else "single", module)):
         optimizer = torch.optim.AdamW(trained.parameters())
         average = Average(trained, 0.9)
         save_state(tmp_path / f"{name}.pt", trained, optimizer, average, 1, 1.0)
     frozen = FrozenVae(vae.eval().requires_grad_(False), 0.8)
-    export(tmp_path, tmp_path / "weights", vae=frozen, size=SIZE)
+    export(tmp_path, tmp_path / "weights", vae=frozen, size=SIZE, video=video)
     segmenter = load_segmenter("rem-demo", "cpu", tmp_path / "weights")
     assert segmenter.networks.latent_scale == 0.8
     frames = list(render(1, size=(20, 30), frame_count=5).frames)
@@ -234,6 +236,14 @@ def test_the_learning_rate_rises_then_falls():
     assert Clock(100, 0).learning_rate(1.0, step=0, warm_up=10) == pytest.approx(0.1, rel=0.1)
     assert Clock(100, 0).learning_rate(1.0, step=10, warm_up=10) == pytest.approx(1.0, rel=0.01)
     assert Clock(100, 100).learning_rate(1.0, step=500, warm_up=10) == pytest.approx(0.02, rel=0.1)
+
+
+def test_kind_alone_is_asked_often_where_it_suffices():
+    rng = np.random.default_rng(0)
+    said = (("colour", "the red thing"), ("kind", "the star"))
+    alone = sum(asked(said, rng) == (("kind", "the star"),) for _ in range(500))
+    assert 150 < alone < 250
+    assert asked(said[:1], rng) == said[:1]
 
 
 def test_moments_are_in_order_and_cover_the_clip():
