@@ -66,7 +66,7 @@ def read_clicks(points: Iterable[ClickPoint], frame_index: int, size: Size) -> t
 
 def _add_clicks(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
-    previews = Previews()
+    previews = Wishes()
 
     @router.post("/targets/{target_id}/frames/{frame_index}/clicks")
     def click(target_id: int, frame_index: int, wanted: Clicks, request: Request) -> Response:
@@ -146,8 +146,8 @@ def _read_box(box: tuple[float, float, float, float] | None, size: Size) -> Box 
     return found
 
 
-class Previews:
-    """The one preview a tab waits for: a newer wish takes the place of the one before."""
+class Wishes:
+    """The one call a tab waits for: a newer wish takes the place of the one before."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -164,9 +164,15 @@ class Previews:
         if before is not None:
             before.cancel()
 
+    def take_back(self, tab: str) -> None:
+        with self._lock:
+            call = self._calls.pop(tab, None)
+        if call is not None:
+            call.cancel()
+
 
 def _add_prefetch(router: APIRouter, services: Services) -> None:
-    wish = Previews()  # a playhead that moved on makes the wish before it pointless
+    wishes = Wishes()  # a playhead that moved on makes the wish before it pointless
 
     @router.post("/prefetch", status_code=202)
     def prefetch(playhead: Playhead, request: Request) -> dict[str, Any]:
@@ -179,5 +185,10 @@ def _add_prefetch(router: APIRouter, services: Services) -> None:
             frame_index=playhead.frame_index,
             refiner=playhead.refiner or services.settings.refiner,
         )
-        wish.replace(tab_of(request), call)
+        wishes.replace(tab_of(request), call)
         return {}
+
+    @router.delete("/prefetch", status_code=204)
+    def leave_off(request: Request) -> None:
+        """The tab needs the machine for something else, such as playing."""
+        wishes.take_back(tab_of(request))

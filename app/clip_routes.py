@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import struct
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from annotation_store.errors import NotFoundError
 from annotation_store.expressions import Expression
 from annotation_store.frames import strip_frames
 from annotation_store.targets import Target
+from app.frame_list import frame_numbers
 from app.media import list_media
+from app.notices import RefusedError
 from app.services import Services
 from app.settings import VERSION, Settings
 
+MOST_PACKED = 32
 FOREVER = "private, max-age=31536000, immutable"
 
 
@@ -170,19 +174,33 @@ def _add_clips(router: APIRouter, services: Services) -> None:
 
 
 def _add_pictures(router: APIRouter, services: Services) -> None:
-    frames = services.workspace.frames
+    stored = services.workspace.frames
 
     @router.get("/clips/{clip_id}/frames/{frame_index}.jpg")
     def frame(clip_id: int, frame_index: int) -> Response:
-        return _picture(frames.path(clip_id, frame_index))
+        return _picture(stored.path(clip_id, frame_index))
+
+    @router.get("/clips/{clip_id}/frames.pack")
+    def pack(clip_id: int, frames: str) -> Response:
+        """Several frames in one reply: 32-bit words, the count and each length, then the JPEGs."""
+        wanted = frame_numbers(frames)
+        if len(wanted) > MOST_PACKED:
+            raise RefusedError(f"Expected at most {MOST_PACKED} frames, got {len(wanted)}.")
+        pictures = [_read(stored.path(clip_id, frame_index)) for frame_index in wanted]
+        lengths = struct.pack(f"<{len(wanted) + 1}I", len(wanted), *map(len, pictures))
+        return Response(
+            b"".join((lengths, *pictures)),
+            media_type="application/octet-stream",
+            headers={"Cache-Control": FOREVER, "Vary": "Cookie"},
+        )
 
     @router.get("/clips/{clip_id}/thumb.jpg")
     def thumb(clip_id: int) -> Response:
-        return _picture(frames.thumb_path(clip_id))
+        return _picture(stored.thumb_path(clip_id))
 
     @router.get("/clips/{clip_id}/strip.jpg")
     def strip(clip_id: int) -> Response:
-        picture = _picture(frames.strip_path(clip_id))
+        picture = _picture(stored.strip_path(clip_id))
         shown = strip_frames(services.workspace.clips.get(clip_id).frame_count)
         picture.headers["X-Strip-Frames"] = ",".join(str(index) for index in shown)
         return picture
@@ -190,12 +208,15 @@ def _add_pictures(router: APIRouter, services: Services) -> None:
 
 def _picture(path: Path) -> Response:
     """A stored JPEG; a clip's number is never given twice, so what it shows never changes."""
+    headers = {"Cache-Control": FOREVER, "Vary": "Cookie"}
+    return Response(_read(path), media_type="image/jpeg", headers=headers)
+
+
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise NotFoundError("There is no such picture; its clip may have been removed.") from error
-    headers = {"Cache-Control": FOREVER, "Vary": "Cookie"}
-    return Response(data, media_type="image/jpeg", headers=headers)
 
 
 def _add_targets(router: APIRouter, services: Services) -> None:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from annotation_store.errors import NotFoundError
 from app import wire
+from app.frame_list import frame_numbers
 from app.keepers import DraftKeeper
-from app.mask_routes import applied_json, binary, frame_numbers, say_applied
+from app.mask_routes import applied_json, binary, say_applied
 from app.notices import RefusedError
 from app.services import Services
 from app.worker import Priority

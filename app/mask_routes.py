@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from annotation_store.clips import Clip
 from annotation_store.edits import Applied, MaskChange, Reverted
 from annotation_store.masks import Origin, StoredMask
 from app import wire
+from app.frame_list import frame_numbers
 from app.notices import RefusedError
 from app.services import Services, tab_of
 from video_types import Mask
@@ -37,24 +37,6 @@ def binary(request: Request, data: bytes) -> Response:
         data = gzip.compress(data, compresslevel=1)
         headers["Content-Encoding"] = "gzip"
     return Response(data, media_type=wire.MEDIA_TYPE, headers=headers)
-
-
-def frame_numbers(text: str) -> list[int]:
-    """The frames of a list such as a browser writes it.
-
-    >>> frame_numbers("3,4,9-11")
-    [3, 4, 9, 10, 11]
-    """
-    found: list[int] = []
-    for part in text.split(","):
-        ends = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part)
-        if ends is None:
-            raise RefusedError(f"Expected frames such as 3,4,9-20, got {text[:40]!r}.")
-        first, last = int(ends[1]), int(ends[2] or ends[1])
-        if last < first or len(found) + last - first > 100_000:
-            raise RefusedError(f"Expected frames such as 3,4,9-20, got {text[:40]!r}.")
-        found += range(first, last + 1)
-    return found
 
 
 def mask_routes(services: Services) -> APIRouter:

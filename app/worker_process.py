@@ -17,7 +17,7 @@ from app.notices import explain
 
 log = logging.getLogger(__name__)
 
-NICENESS = 2  # the web process comes first where cores are scarce
+NICENESS = 10  # the web process and the browser come first where cores are scarce
 FAREWELL_S = 0.8
 """How long a step may go on when the end was asked for."""
 

@@ -273,3 +273,13 @@ def test_a_segmenter_that_cannot_run_here_says_why(server, target):
 
     assert reply.status == 404
     assert "There is no segmenter" in reply.json()["error"]
+
+
+def test_looking_ahead_can_be_left_off_at_any_time(server, clip, target):
+    asked = {"clip_id": clip["id"], "frame_index": 0}
+    tab = {"X-Tab": "one"}
+
+    assert server.ask("/api/prefetch", asked, headers=tab).status == 202
+    assert server.ask("/api/prefetch", method="DELETE", headers=tab).status == 204
+    assert server.ask("/api/prefetch", method="DELETE", headers=tab).status == 204
+    assert click(server, target, 0, 0, ON_DISC).status == 200

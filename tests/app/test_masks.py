@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 import threading
 
 import numpy as np
@@ -187,6 +188,21 @@ def test_frames_are_kept_by_the_browser_but_not_across_workspaces(server, clip):
     assert server.ask(f"/api/clips/{clip['id']}/frames/{FRAMES}.jpg").status == 404
     strip = server.ask(f"/api/clips/{clip['id']}/strip.jpg")
     assert strip.headers["X-Strip-Frames"].split(",")[0] == "0"
+
+
+def test_several_frames_travel_in_one_reply_in_the_order_asked_for(server, clip):
+    path = f"/api/clips/{clip['id']}"
+    alone = {n: server.ask(f"{path}/frames/{n}.jpg").body for n in (7, 0, 1)}
+
+    pack = server.ask(f"{path}/frames.pack?frames=7,0-1")
+
+    count, *lengths = struct.unpack_from("<4I", pack.body)
+    assert (count, lengths) == (3, [len(picture) for picture in alone.values()])
+    assert pack.body[16:] == b"".join(alone.values())
+    assert "immutable" in pack.headers["Cache-Control"]
+    assert server.ask(f"{path}/frames.pack?frames=0-32").status == 400
+    assert server.ask(f"{path}/frames.pack?frames=0,{FRAMES}").status == 404
+    assert server.ask(f"{path}/frames.pack?frames=../1").status == 400
 
 
 def test_a_removed_clip_is_gone_with_everything_of_it(server, clip, target):

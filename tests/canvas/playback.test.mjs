@@ -47,10 +47,21 @@ test("a speed beyond the display skips frames evenly and counts what can be seen
 test("frames are counted once each, and never more than were due", () => {
   const playback = new Playback(0, CLIP, 0);
 
-  for (let now = 0; now < 500; now += 16) playback.countShown(playback.frameAt(now));
+  for (let now = 0; now < 480; now += 16) playback.countShown(playback.frameAt(now));
 
   assert.equal(playback.shown, 12);
   assert.equal(playback.due, 12);
+});
+
+test("60 frames a second keep step with 60 refreshes, however they jitter", () => {
+  for (const pressed of [0, 4, 8, 12, 16]) {
+    const playback = new Playback(0, { first: 0, last: 999 }, pressed, { speed: 2.5 });
+    for (let n = 0; n < 300; n++) {
+      const jitter = [0, 1.5, -1.5][n % 3];
+      playback.countShown(playback.refresh(17 + (n * 1000) / 60 + jitter));
+    }
+    assert.equal(playback.shown, 300);
+  }
 });
 
 test("a late picture is missed in the count", () => {

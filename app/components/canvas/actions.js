@@ -106,6 +106,7 @@ export class Actions {
     }
     if (tools.busy) tools.release();
     tools.clearPreview();
+    this.#leaveTheCores();
     player.play(performance.now());
     changed();
     screen.request();
@@ -246,6 +247,12 @@ export class Actions {
       // Only a wish: without it the click itself takes a little longer.
       api.post("/api/prefetch", asked).catch(() => undefined);
     }, EMBED_AFTER_MS);
+  }
+
+  /** Playing needs every core the machine can spare: nothing is embedded meanwhile. */
+  #leaveTheCores() {
+    clearTimeout(this.#embedTimer);
+    this.#parts.api.remove("/api/prefetch").catch(() => undefined);
   }
 
   wantSoftMaps() {

@@ -4,13 +4,16 @@ import { address } from "../studio/api.js";
 import { Lru, wantedFrames } from "./prefetch.js";
 
 const KEPT = 96; // decoded 1280x720 frames: 330 MB
-const AT_ONCE = 4;
+const AT_ONCE = 3;
+const TOO_LATE = 3; // frames from the one due on
+const PACK = 8; // frames of one reply: a request costs three processes as much as a decoded frame
 const RETRY_AFTER_MS = 1500;
 
 export class FrameSource {
   #clip = null;
   #wanted = [];
-  #loading = new Map(); // frame index -> AbortController
+  #playing = false;
+  #loading = new Map(); // frame index -> {frames, controller}
   #failedAt = new Map();
   #retry = 0;
   #toldOfFailure = false;
@@ -24,7 +27,7 @@ export class FrameSource {
 
   /** Forget the clip before and serve this one, or none. */
   setClip(clip) {
-    for (const controller of this.#loading.values()) controller.abort();
+    for (const { controller } of this.#loading.values()) controller.abort();
     clearTimeout(this.#retry);
     this.#loading.clear();
     this.#failedAt.clear();
@@ -39,7 +42,7 @@ export class FrameSource {
   }
 
   /** Fetch what is needed around `frameIndex`; what is no longer near is cancelled. */
-  want(frameIndex, direction, range, { ahead, behind, stride }) {
+  want(frameIndex, direction, range, { ahead, behind, stride, playing }) {
     if (!this.#clip) return;
     this.#wanted = wantedFrames(
       frameIndex,
@@ -49,58 +52,96 @@ export class FrameSource {
       behind,
       stride,
     );
+    this.#playing = playing;
     const near = new Set(this.#wanted);
     near.add(frameIndex - 1); // the one just missed is nearly here, and better late than not shown
-    for (const [loading, controller] of this.#loading) {
-      if (!near.has(loading)) controller.abort();
+    for (const load of new Set(this.#loading.values())) {
+      if (!load.frames.some((one) => near.has(one))) load.controller.abort();
     }
+    // What is wanted counts as used, or the frames fetched first would be let go before their turn.
+    for (const one of this.#wanted.toReversed()) this.bitmaps.get(one);
     this.#fill();
   }
 
   #fill() {
-    for (const frameIndex of this.#wanted) {
-      if (this.#loading.size >= AT_ONCE) return;
-      if (this.bitmaps.has(frameIndex) || this.#loading.has(frameIndex)) continue;
-      if (performance.now() - (this.#failedAt.get(frameIndex) ?? -Infinity) < RETRY_AFTER_MS)
-        continue;
-      this.#load(frameIndex);
+    // While playing, what is due this moment would come too late and keep the next ones waiting.
+    const wanted = this.#playing ? this.#wanted.slice(TOO_LATE) : this.#wanted;
+    while (new Set(this.#loading.values()).size < AT_ONCE) {
+      const missing = wanted.filter((one) => this.#isMissing(one));
+      if (!missing.length) return;
+      // What a resting person waits for comes alone and first; what is only likely comes in packs.
+      const waitedFor = !this.#playing && missing[0] === wanted[0];
+      this.#load(missing.slice(0, waitedFor ? 1 : PACK));
     }
   }
 
-  async #load(frameIndex) {
+  #isMissing(frameIndex) {
+    if (this.bitmaps.has(frameIndex) || this.#loading.has(frameIndex)) return false;
+    return !(performance.now() - this.#failedAt.get(frameIndex) < RETRY_AFTER_MS);
+  }
+
+  async #load(frames) {
     const clip = this.#clip;
-    const controller = new AbortController();
-    this.#loading.set(frameIndex, controller);
+    const load = { frames, controller: new AbortController() };
+    const { signal } = load.controller;
+    for (const frameIndex of frames) this.#loading.set(frameIndex, load);
     try {
-      const url = address(`clips/${clip.id}/frames/${frameIndex}.jpg`);
-      const reply = await fetch(url, { signal: controller.signal });
-      if (!reply.ok) throw new Error(`Frame ${frameIndex} could not be read (${reply.status}).`);
-      const bitmap = await createImageBitmap(await reply.blob());
-      if (controller.signal.aborted) {
-        bitmap.close();
-        return;
+      for await (const [frameIndex, picture] of fetchFrames(clip.id, frames, signal)) {
+        const bitmap = await createImageBitmap(picture);
+        if (signal.aborted) {
+          bitmap.close();
+          return;
+        }
+        this.#failedAt.delete(frameIndex);
+        this.#toldOfFailure = false;
+        this.bitmaps.set(frameIndex, bitmap);
+        this.#done(frameIndex, load);
+        this.arrived(frameIndex);
       }
-      this.#failedAt.delete(frameIndex);
-      this.#toldOfFailure = false;
-      this.bitmaps.set(frameIndex, bitmap);
-      this.arrived(frameIndex);
     } catch (error) {
-      if (error.name === "AbortError") return;
-      this.#failedAt.set(frameIndex, performance.now());
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#fill(), RETRY_AFTER_MS + 50);
-      // It is tried again and again, but said once.
-      if (frameIndex === this.#wanted[0] && !this.#toldOfFailure) {
-        this.#toldOfFailure = true;
-        // A TypeError is the browser's way of saying that no answer came.
-        const silent = `Frame ${frameIndex} is not here: the server does not answer.`;
-        this.failed(error instanceof TypeError ? new Error(silent) : error);
-      }
+      if (error.name !== "AbortError") this.#loadFailed(frames, error);
     } finally {
-      if (this.#loading.get(frameIndex) === controller) {
-        this.#loading.delete(frameIndex);
-        this.#fill();
-      }
+      for (const frameIndex of frames) this.#done(frameIndex, load);
+      this.#fill();
     }
   }
+
+  #done(frameIndex, load) {
+    if (this.#loading.get(frameIndex) === load) this.#loading.delete(frameIndex);
+  }
+
+  #loadFailed(frames, error) {
+    for (const frameIndex of frames) this.#failedAt.set(frameIndex, performance.now());
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#fill(), RETRY_AFTER_MS + 50);
+    // It is tried again and again, but said once.
+    if (!frames.includes(this.#wanted[0]) || this.#toldOfFailure) return;
+    this.#toldOfFailure = true;
+    // A TypeError is the browser's way of saying that no answer came.
+    const silent = `Frame ${frames[0]} is not here: the server does not answer.`;
+    this.failed(error instanceof TypeError ? new Error(silent) : error);
+  }
+}
+
+/** The JPEGs of frames as [frame index, Blob]; several travel as one reply. */
+async function* fetchFrames(clipId, frames, signal) {
+  const alone = frames.length === 1;
+  const path = alone ? `frames/${frames[0]}.jpg` : `frames.pack?frames=${frames.join(",")}`;
+  const reply = await fetch(address(`clips/${clipId}/${path}`), { signal });
+  if (!reply.ok) throw new Error(`Frame ${frames[0]} could not be read (${reply.status}).`);
+  if (alone) {
+    yield [frames[0], await reply.blob()];
+    return;
+  }
+  for (const [at, picture] of readPack(await reply.arrayBuffer()).entries()) {
+    yield [frames[at], new Blob([picture], { type: "image/jpeg" })];
+  }
+}
+
+/** Split a pack: little-endian words, the count and each length, then the pictures. Exported for tests. */
+export function readPack(buffer) {
+  const count = new DataView(buffer).getUint32(0, true);
+  const lengths = new Uint32Array(buffer, 4, count);
+  let begin = 4 + 4 * count;
+  return Array.from(lengths, (length) => new Uint8Array(buffer, (begin += length) - length, length));
 }

@@ -8,6 +8,8 @@ export const SPEEDS = [0.25, 0.5, 1, 2, 2.5, 4]; // 2.5 shows every frame of a 6
 export const FRAMES_PER_SECOND = 24;
 const DISPLAY_RATE = 60; // shown per second at most; beyond it frames are skipped evenly
 
+const HALF_A_REFRESH_MS = 500 / DISPLAY_RATE;
+
 /** Every how many frames one is shown at a speed. */
 export function strideAt(speed, fps = FRAMES_PER_SECOND) {
   return Math.max(1, Math.ceil((fps * speed) / DISPLAY_RATE));
@@ -35,12 +37,26 @@ export class Playback {
     this.origin = inside ? frameIndex : this.range.first;
     this.originTime = now;
     this.dueBefore = this.due - 1;
+    this.aligned = false;
+  }
+
+  /**
+   * The frame to show at a refresh of the display.
+   *
+   * The first one starts the clock: frames and refreshes then keep step, wherever between two
+   * refreshes the key was pressed.
+   */
+  refresh(now) {
+    if (!this.aligned) this.originTime = now;
+    this.aligned = true;
+    return this.frameAt(now);
   }
 
   /** How many pictures of time have passed since the current origin. */
   #stepsAt(now) {
-    // A frame is due a hair early rather than one refresh late: timestamps of a display jitter.
-    const elapsed = Math.max(0, now - this.originTime + 1);
+    // Each frame is shown at the refresh nearest to its time: a display's timestamps jitter, and
+    // 60 frames a second on 60 refreshes would else be shown twice or not at all.
+    const elapsed = Math.max(0, now - this.originTime + HALF_A_REFRESH_MS);
     return Math.floor((elapsed * this.fps * this.speed) / 1000 / this.stride);
   }
 

@@ -110,7 +110,7 @@ export class Player {
    */
   tick(now) {
     if (this.#playback) {
-      const due = this.#playback.frameAt(now);
+      const due = this.#playback.refresh(now);
       if (due !== this.wanted) {
         this.wanted = due;
         this.#prefetch();
@@ -161,7 +161,7 @@ export class Player {
       this.wanted,
       this.#direction,
       { first, last, wraps },
-      { ahead, behind, stride },
+      { ahead, behind, stride, playing: this.playing },
     );
   }
 }

@@ -14,7 +14,7 @@ export class Screen {
   #waitingSince = 0;
   #drawMs = 0;
   #clickAt = null;
-  #clickMs = null; // from a click to the painting of its answer
+  #clickMs = null; // from the last click to the painting of its answer; null while it waits
   #answered = false;
   #statsAt = 0;
 
@@ -49,6 +49,7 @@ export class Screen {
   /** The person clicked, and waits for the answer. */
   clicked() {
     this.#clickAt = performance.now();
+    this.#clickMs = null;
     this.#answered = false;
   }
 

@@ -15,6 +15,7 @@
 import { address, api, ApiError, tabId } from "./api.js";
 import { keys } from "./keys.js";
 import { openLive } from "./live.js";
+import { Places } from "./places.js";
 
 const ENDED = ["done", "failed", "cancelled"];
 
@@ -54,6 +55,7 @@ export class Session extends EventTarget {
   #asked = new Map(); // jobs this tab asked for: id -> how to ask again, or null
   #live = null;
   #started = null;
+  #places = new Places(globalThis.sessionStorage, globalThis);
 
   /** Fetch who we are and what there is, then open the live channel. Called by every panel; runs once. */
   start() {
@@ -136,7 +138,7 @@ export class Session extends EventTarget {
       this.opening = null;
       const reopened = this.clip?.clip.id !== id;
       this.clip = detail;
-      const last = recall(id);
+      const last = this.#places.recall(id);
       this.frameIndex = clamp(last.frame ?? 0, 0, detail.clip.frame_count - 1);
       this.first = this.last = null;
       this.draftId = null;
@@ -461,23 +463,11 @@ export class Session extends EventTarget {
   #remember() {
     if (!this.clip) return;
     const place = { frame: this.frameIndex, target: this.targetId, expression: this.expressionId };
-    try {
-      sessionStorage.setItem(`refscribe.clip.${this.clip.clip.id}`, JSON.stringify(place));
-    } catch {
-      // Without storage a reload begins at frame 0.
-    }
+    this.#places.remember(this.clip.clip.id, place);
   }
 
   #say(type, detail = {}) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-}
-
-function recall(clipId) {
-  try {
-    return JSON.parse(sessionStorage.getItem(`refscribe.clip.${clipId}`)) ?? {};
-  } catch {
-    return {};
   }
 }
 
