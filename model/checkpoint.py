@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -105,18 +103,6 @@ def read_tensors(path: Path) -> Mapping[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, remembered while its size and time stay the same."""
-    facts = path.stat()
-    return _hash(path, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _hash(path: Path, _size: int, _time: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def under(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -99,6 +99,7 @@ def boundary_similarity(mask: Mask, truth: Mask, void: Mask | None = None) -> fl
     """F: the harmonic mean of how much of each boundary lies near the other, outside `void`."""
     mask, truth = _outside(void, mask, truth)
     reach = boundary_pixels(truth.shape)
+    mask, truth = _near_either(mask, truth)
     rows, columns = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     near = (rows**2 + columns**2 <= reach**2).astype(np.uint8)
     edge, true_edge = boundary_of(mask), boundary_of(truth)
@@ -276,6 +277,21 @@ def _outside(void: Mask | None, mask: Mask, truth: Mask) -> tuple[Mask, Mask]:
         return mask, truth
     require_mask(void, truth.shape)
     return mask & ~void, truth & ~void
+
+
+def _near_either(mask: Mask, truth: Mask) -> tuple[Mask, Mask]:
+    """The part of both that holds every pixel of either and its neighbours: boundaries lie there,
+    and most of a frame need not be looked at."""
+    either = mask | truth
+    rows = np.flatnonzero(either.any(axis=1))
+    columns = np.flatnonzero(either.any(axis=0))
+    if not rows.size:
+        return mask, truth
+    part = (
+        slice(max(0, rows[0] - 2), rows[-1] + 3),
+        slice(max(0, columns[0] - 2), columns[-1] + 3),
+    )
+    return mask[part], truth[part]
 
 
 def _mean_or_nan(values: npt.NDArray[np.float64]) -> float:

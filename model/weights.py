@@ -17,13 +17,14 @@ from torch import Tensor
 
 from model import hub
 from model.catalog import DEMO, entries, entry, state, weights_path
-from model.checkpoint import file_hash, listed, load_strictly, read_tensors, under
+from model.checkpoint import listed, load_strictly, read_tensors, under
 from model.hub import BASE_REPOSITORY, WORDS_REPOSITORY
 from model.rem import RemNetworks, RemSegmenter
 from model.segmenter import ModelError
 from model.tokenizer import ClipTokenizer, CompactTokenizer
 from model.vdit import VdIt, from_official
 from model.vdit_segmenter import VdItSegmenter, WordTokenizer
+from model.weight_files import checkpoint_in, file_hash
 
 Network = TypeVar("Network")
 # Older files of the public VAE name its attention otherwise.
@@ -178,22 +179,6 @@ def _only_file(folder: Path) -> Path:
         if found:
             return found[0]
     raise ModelError(f"There are no weights in {folder}.")
-
-
-def checkpoint_in(path: Path) -> Path:
-    """The checkpoint `path` is, or the only one in the folder it is."""
-    if not path.exists():
-        raise ModelError(f"There are no weights at {path}.")
-    if path.is_file():
-        return path
-    found = [
-        file
-        for ending in ("safetensors", "pth", "pt", "bin")
-        for file in sorted(path.glob(f"*.{ending}"))
-    ]
-    if len(found) != 1:
-        raise ModelError(f"Expected one checkpoint in {path}, found {len(found)}. Name the file.")
-    return found[0]
 
 
 def _usual_place(name: str) -> Path:

@@ -20,6 +20,7 @@ from model.rem import RemNetworks
 from model.segmenter import ModelError
 from model.tokenizer import compact_vocabulary
 from model.vdit import VdIt, from_official
+from model.weight_files import checkpoint_in
 from tests.conftest import REPOSITORY
 from tests.model.test_rem import TOY_TEXT, TOY_UNET, TOY_VAE
 from tests.model.test_vdit import toy_config
@@ -66,7 +67,7 @@ def test_the_official_layout_of_rem_loads_exactly(tmp_path):
     with torch.device("meta"):
         empty = RemNetworks.build(TOY_UNET, TOY_VAE, TOY_TEXT)
 
-    weights.fill_official_rem(empty, weights.checkpoint_in(tmp_path), tmp_path / "base")
+    weights.fill_official_rem(empty, checkpoint_in(tmp_path), tmp_path / "base")
 
     assert same(networks(1).unet, empty.unet)
     assert same(networks(1).vae, empty.vae)
@@ -163,9 +164,9 @@ def test_a_damaged_file_is_one_sentence(tmp_path, name):
 
 def test_a_folder_without_one_checkpoint_says_what_it_found(tmp_path):
     with pytest.raises(ModelError, match="Expected one checkpoint"):
-        weights.checkpoint_in(tmp_path)
+        checkpoint_in(tmp_path)
     with pytest.raises(ModelError, match="There are no weights at"):
-        weights.checkpoint_in(tmp_path / "nowhere")
+        checkpoint_in(tmp_path / "nowhere")
 
 
 def write_demo(folder) -> None:
