@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from annotation_store.errors import NotFoundError
 from app import wire
 from app.frame_list import frame_numbers
+from app.jobs import Job
 from app.keepers import DraftKeeper
 from app.mask_routes import applied_json, binary, say_applied
 from app.notices import RefusedError
@@ -44,47 +45,54 @@ def require_ready(services: Services, kind: str, name: str) -> str:
     return str(entry.title)
 
 
+def start_segmentation(services: Services, expression_id: int, wanted: Segmentation) -> Job:
+    """Have a segmenter draft masks for an expression; the job knows its draft."""
+    workspace = services.workspace
+    expression = workspace.expressions.get(expression_id)
+    clip = workspace.clips.get(expression.clip_id)
+    name = wanted.segmenter or services.settings.segmenter
+    title = require_ready(services, "segmenter", name)
+    # Which weights these are is known once they are loaded.
+    draft = workspace.drafts.start(
+        expression_id,
+        name,
+        "",
+        wanted.seed,
+        {"clip_frames": clip.frame_count},
+        wanted.threshold,
+    )
+    call = services.models.submit(
+        "segment",
+        Priority.CLIP,
+        clip_id=clip.id,
+        frame_count=clip.frame_count,
+        size=clip.size,
+        segmenter=name,
+        expression=expression.text,
+        seed=wanted.seed,
+        threshold=wanted.threshold,
+    )
+    job = services.jobs.start(
+        "segment",
+        f"Segmenting {expression.label} with {title}",
+        call,
+        DraftKeeper(services, clip, draft.id),
+        clip_id=clip.id,
+        target_id=expression.target_id,
+        draft_id=draft.id,
+    )
+    services.say_clip(clip.id)
+    return job
+
+
 def draft_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/api")
     workspace = services.workspace
 
     @router.post("/expressions/{expression_id}/segment")
     def segment(expression_id: int, wanted: Segmentation) -> dict[str, Any]:
-        expression = workspace.expressions.get(expression_id)
-        clip = workspace.clips.get(expression.clip_id)
-        name = wanted.segmenter or services.settings.segmenter
-        title = require_ready(services, "segmenter", name)
-        # Which weights these are is known once they are loaded.
-        draft = workspace.drafts.start(
-            expression_id,
-            name,
-            "",
-            wanted.seed,
-            {"clip_frames": clip.frame_count},
-            wanted.threshold,
-        )
-        call = services.models.submit(
-            "segment",
-            Priority.CLIP,
-            clip_id=clip.id,
-            frame_count=clip.frame_count,
-            size=clip.size,
-            segmenter=name,
-            expression=expression.text,
-            seed=wanted.seed,
-            threshold=wanted.threshold,
-        )
-        job = services.jobs.start(
-            "segment",
-            f"Segmenting {expression.label} with {title}",
-            call,
-            DraftKeeper(services, clip, draft.id),
-            clip_id=clip.id,
-            target_id=expression.target_id,
-            draft_id=draft.id,
-        )
-        services.say_clip(clip.id)
-        return {"job": job.as_json(), "draft_id": draft.id}
+        job = start_segmentation(services, expression_id, wanted)
+        return {"job": job.as_json(), "draft_id": job.draft_id}
 
     @router.get("/drafts/{draft_id}/masks.bin")
     def masks(draft_id: int, request: Request, frames: str | None = None) -> Response:

@@ -18,6 +18,7 @@ from annotation_store.errors import StoreError
 from annotation_store.workspace import Workspace
 from app.click_routes import click_routes
 from app.clip_routes import clip_routes
+from app.compare_routes import compare_routes
 from app.draft_routes import draft_routes
 from app.export_routes import export_routes
 from app.guard import Guard
@@ -92,6 +93,7 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         draft_routes,
         job_routes,
         export_routes,
+        compare_routes,
         repair_routes,
         source_routes,
     ):

@@ -93,8 +93,11 @@ def model_tasks(settings: Settings) -> Tasks:
 
 def store_tasks(settings: Settings) -> Tasks:
     """What the store worker does."""
+    from app.compare_tasks import compare_tasks  # which tells progress as these tasks do
+
     workspace = Workspace.open(settings.workspace)
     return {
+        **compare_tasks(workspace),
         "ingest": partial(ingest, workspace),
         "export": partial(export, workspace),
         "samples": partial(samples, workspace),
