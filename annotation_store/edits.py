@@ -32,7 +32,8 @@ class MaskChange:
     """The new content of one layer of one frame.
 
     `mask` is (H, W), or None for no mask.  `seen` is the version the edit started from, 0 for a
-    frame without one.  `clicks` are all clicks in force, `base_version` the version they correct.
+    frame without one.  `clicks` are all clicks in force, `base_version` the version they correct;
+    `confidence` is what a refiner thinks of the mask, 0 to 1.
     """
 
     layer: Layer
@@ -42,6 +43,7 @@ class MaskChange:
     clicks: tuple[Click, ...] = ()
     base_version: int = 0
     verified: bool = False
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class _Content:
     verified: bool
     clicks: list[list[float]]
     base_version: int
+    confidence: float | None = None
 
 
 class Edits:
@@ -202,7 +205,7 @@ class Edits:
 def _encoded(one: MaskChange, kind: str) -> _Content:
     rle = None if one.mask is None else runs.encode(require_mask(one.mask))
     clicks = [[click.x, click.y, float(click.positive)] for click in one.clicks]
-    return _Content(rle, kind, one.verified, clicks, one.base_version)
+    return _Content(rle, kind, one.verified, clicks, one.base_version, one.confidence)
 
 
 def _get(connection: Connection, edit_id: int) -> Edit:
@@ -330,7 +333,9 @@ def _restore(connection: Connection, one: Any, *, to_before: bool) -> None:
     if row is None:  # before the first edit there was no version at all
         content = _Content(None, "clear", False, [], 0)
     else:
-        content = _Content(row.rle, row.origin, row.verified, row.clicks, row.base_version)
+        content = _Content(
+            row.rle, row.origin, row.verified, row.clicks, row.base_version, row.confidence
+        )
     _write_version(connection, place, content, content_version=_content_version(row))
 
 
@@ -363,6 +368,7 @@ def _write_version(
             verified=content.verified,
             clicks=content.clicks,
             base_version=content.base_version,
+            confidence=content.confidence,
             content_version=version if content_version is None else content_version,
         )
     )

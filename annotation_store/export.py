@@ -72,7 +72,7 @@ def export_steps(
     counts = [steps_of(snapshot, options) for snapshot in snapshots]
     total = 2 * sum(counts)
     done = 0
-    with _aside(destination) as folder:
+    with aside(destination) as folder:
         for snapshot in snapshots:
             for _ in write_clip(workspace.frames, folder, snapshot, options):
                 done += 1
@@ -88,7 +88,7 @@ def export_steps(
             if "ref-vps" in options.formats:
                 check_meta(checked, snapshots)
             checked.require_no_others()
-        _finish(folder, destination)
+        finish(folder, destination)
     return ExportReport(
         folder=destination,
         clips=len(snapshots),
@@ -133,8 +133,12 @@ def _require_sensible(clip_ids: Sequence[int], destination: Path, options: Expor
 
 
 @contextmanager
-def _aside(destination: Path) -> Iterator[Path]:
-    """A folder beside `destination`, gone afterwards unless it was renamed to it."""
+def aside(destination: Path) -> Iterator[Path]:
+    """A folder beside `destination`, gone afterwards unless it was renamed to it.
+
+    Raises:
+        ExportError: the disk is full or cannot be written.
+    """
     folder = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         folder.mkdir(parents=True)
@@ -152,7 +156,12 @@ def _aside(destination: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _finish(folder: Path, destination: Path) -> None:
+def finish(folder: Path, destination: Path) -> None:
+    """Give `folder`, which is whole, its name.
+
+    Raises:
+        ExportError: another export took the name meanwhile.
+    """
     if destination.exists():
         raise ExportError(
             f"“{destination}” appeared while exporting; choose another name for the export."

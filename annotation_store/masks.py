@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, select
 from annotation_store import runs
 from annotation_store.database import Database
 from annotation_store.errors import NotFoundError
-from annotation_store.schema import current, mask
+from annotation_store.schema import change, current, edit, mask
 from video_types import Click, Layer, Mask, Size
 
 Origin = Literal["draft", "propagation", "click", "stroke", "import", "clear", "verify", "repair"]
@@ -29,6 +29,7 @@ class StoredMask:
         origin: the kind of edit the content came from.
         clicks: all clicks in force on the frame.
         base_version: the version those clicks correct; 0 for none.
+        confidence: what the refiner thought of a propagated mask, 0 to 1; None for others.
     """
 
     target_id: int
@@ -40,6 +41,7 @@ class StoredMask:
     verified: bool
     clicks: tuple[Click, ...]
     base_version: int
+    confidence: float | None = None
 
     @property
     def by_hand(self) -> bool:
@@ -73,6 +75,7 @@ def stored_mask(row: Row[Any]) -> StoredMask:
         row.verified,
         clicks,
         row.base_version,
+        row.confidence,
     )
 
 
@@ -118,6 +121,26 @@ class Masks:
             found = [stored_mask(row) for row in connection.execute(query)]
         wanted = None if frames is None else set(frames)
         return [one for one in found if wanted is None or one.frame_index in wanted]
+
+    def makers(self, target_id: int) -> dict[int, tuple[int, str]]:
+        """frame_index -> (edit id, the edit's note) of the target masks shown now.
+
+        A mask that undo or redo brought back has none: no edit made it as it stands.
+        """
+        query = (
+            select(current.c.frame_index, edit.c.id, edit.c.note)
+            .join(
+                change,
+                (change.c.target_id == current.c.target_id)
+                & (change.c.layer == current.c.layer)
+                & (change.c.frame_index == current.c.frame_index)
+                & (change.c.after_version == current.c.version),
+            )
+            .join(edit, edit.c.id == change.c.edit_id)
+            .where(current.c.target_id == target_id, current.c.layer == "target")
+        )
+        with self._database.read() as connection:
+            return {row.frame_index: (row.id, row.note) for row in connection.execute(query)}
 
     def version(self, target_id: int, layer: Layer, frame_index: int, version: int) -> StoredMask:
         """One version, current or not."""

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    inspect,
 )
 
 metadata = MetaData()
@@ -113,6 +114,8 @@ mask = Table(
     Column("base_version", Integer, nullable=False),
     # The version that first held this content: itself, but for what undo and redo bring back.
     Column("content_version", Integer, nullable=False),
+    # What the refiner thought of a propagated mask, 0 to 1; null where nobody said.
+    Column("confidence", Float),
 )
 
 # Which version of a frame is shown; the one row per frame that a load has to find.
@@ -177,5 +180,12 @@ def create_tables(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-STEPS: Sequence[Step] = (create_tables,)
+def add_confidence(connection: Connection) -> None:
+    """Version 2: what a refiner thought of each propagated mask."""
+    columns = {column["name"] for column in inspect(connection).get_columns(mask.name)}
+    if "confidence" not in columns:  # a new workspace got it with its tables
+        connection.exec_driver_sql("ALTER TABLE mask ADD COLUMN confidence FLOAT")
+
+
+STEPS: Sequence[Step] = (create_tables, add_confidence)
 """Step n brings a workspace of version n to version n + 1; an empty one has version 0."""

@@ -1,9 +1,14 @@
-"""Clicks: the model's answer to all clicks of a frame, kept or only shown; and embedding ahead."""
+"""Clicks: the model's answer to all clicks of a frame, kept or only shown; and embedding ahead.
+
+The answer to a click holds the mask that was kept and, behind it, the model's other readings of the
+same clicks with version 0: the page offers them, and saves the one chosen as any other edit.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -39,6 +44,11 @@ class Clicks(BaseModel):
     preview: bool = False
 
 
+class Redrawing(BaseModel):
+    seen: int
+    refiner: str | None = None
+
+
 class Playhead(BaseModel):
     clip_id: int
     frame_index: int
@@ -48,6 +58,7 @@ class Playhead(BaseModel):
 def click_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/api")
     _add_clicks(router, services)
+    _add_redraw(router, services)
     _add_prefetch(router, services)
     return router
 
@@ -93,16 +104,18 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
         )
         if wanted.preview:
             previews.replace(tab_of(request), call)
-            rle = call.result(CLICK_TIMEOUT_S)
+            rle = call.result(CLICK_TIMEOUT_S).rle
             found = StoredMask(
                 target_id, "target", frame_index, shown.version, rle, "click", False, clicks, 0
             )
             return binary(request, wire.encode_masks(clip.size, [found]))
-        mask = runs.decode(call.result(CLICK_TIMEOUT_S), clip.size)
+        refined = call.result(CLICK_TIMEOUT_S)
+        mask = runs.decode(refined.rle, clip.size)
         change = MaskChange("target", frame_index, mask, wanted.seen, clicks, base.version)
         apply_edit(services, request, target_id, clip.id, "click", [change])
         saved = workspace.masks.load(target_id, "target", frame_index)
-        return binary(request, wire.encode_masks(clip.size, [saved]))
+        others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
+        return binary(request, wire.encode_masks(clip.size, [saved, *others]))
 
     def restore(shown: StoredMask, base: StoredMask, request: Request) -> StoredMask:
         """Take all clicks of a frame back: its base comes again, as what it was."""
@@ -126,6 +139,37 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
         return workspace.masks.version(
             shown.target_id, "target", shown.frame_index, shown.base_version
         )
+
+
+def _add_redraw(router: APIRouter, services: Services) -> None:
+    workspace = services.workspace
+
+    @router.post("/targets/{target_id}/frames/{frame_index}/redraw")
+    def redraw(target_id: int, frame_index: int, wanted: Redrawing, request: Request) -> Response:
+        """Read the mask shown, roughly painted as it may be, as what it was meant to be."""
+        clip = clip_of(services, target_id)
+        shown = workspace.masks.load(target_id, "target", frame_index)
+        if shown.version != wanted.seen:
+            raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
+        rough = _prior(shown, clip.size)
+        if rough is None:
+            raise RefusedError(f"Frame {frame_index} has no mask. Paint the target roughly first.")
+        call = services.models.submit(
+            "redraw",
+            Priority.CLICK,
+            clip_id=clip.id,
+            frame_index=frame_index,
+            size=clip.size,
+            refiner=wanted.refiner or services.settings.refiner,
+            rough=rough,
+        )
+        refined = call.result(CLICK_TIMEOUT_S)
+        mask = runs.decode(refined.rle, clip.size)
+        change = MaskChange("target", frame_index, mask, wanted.seen)
+        apply_edit(services, request, target_id, clip.id, "click", [change])
+        saved = workspace.masks.load(target_id, "target", frame_index)
+        others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
+        return binary(request, wire.encode_masks(clip.size, [saved, *others]))
 
 
 def _prior(base: StoredMask, size: Size) -> bytes | None:

@@ -45,6 +45,7 @@ class Job:
     message: str = ""
     result: dict[str, Any] | None = None
     cancelling: bool = False
+    paused: bool = False
     ended_at: float = 0.0
     pace: Pace = field(default_factory=lambda: Pace())
 
@@ -52,6 +53,8 @@ class Job:
         """How far it is; `total` is 0 while nobody knows."""
         self.done, self.total = done, total
         self.stage = "Stopping" if self.cancelling else stage
+        if self.paused:
+            self.pace = Pace()  # the rest is no part of the pace
         self.pace.note(done)
 
     def as_json(self) -> dict[str, Any]:
@@ -65,6 +68,7 @@ class Job:
             "target_id": self.target_id,
             "draft_id": self.draft_id,
             "state": self.state,
+            "paused": self.paused,
             "stage": self.stage,
             "done": self.done,
             "total": self.total,
@@ -161,8 +165,23 @@ class Jobs:
         job, call = found
         if job.state not in ENDED:
             job.cancelling = True
+            job.paused = False
             job.stage = "Stopping"
             call.cancel()
+            self._tell(job)
+        return job
+
+    def pause(self, job_id: int, paused: bool) -> Job | None:
+        """Let a job rest, or go on; None if there is no such job."""
+        with self._lock:
+            found = self._jobs.get(job_id)
+        if found is None:
+            return None
+        job, call = found
+        if job.state not in ENDED and not job.cancelling and job.paused != paused:
+            job.paused = paused
+            job.pace = Pace()
+            call.pause(paused)
             self._tell(job)
         return job
 
@@ -206,6 +225,7 @@ class Jobs:
         except Exception as error:  # noqa: BLE001  # told to the person by `explain`
             state, job.message = "failed", explain(error).sentence
         job.stage = ""
+        job.paused = False
         job.ended_at = time.monotonic()
         job.state = state
         self._tell(job)

@@ -98,8 +98,11 @@ class MaskKeeper:
         annotator: str,
         kind: Literal["propagation", "repair"],
         seen: dict[int, int],
+        note: str = "",
     ) -> None:
-        """`seen`: the version each frame in question had when this was asked for."""
+        """`seen`: the version each frame in question had when this was asked for; `note` is kept
+        with the edit."""
+        self._note = note
         self._kind: Literal["propagation", "repair"] = kind
         self._services = services
         self._clip = clip
@@ -126,7 +129,7 @@ class MaskKeeper:
     def _save(self, found: list[FrameFilled]) -> tuple[int, list[int]]:
         edits = self._services.workspace.edits
         if self._edit_id is None:
-            self._edit_id = edits.start(self._target_id, self._kind, self._annotator)
+            self._edit_id = edits.start(self._target_id, self._kind, self._annotator, self._note)
         while True:
             changes = self._unchanged(found)
             if not changes:
@@ -146,7 +149,13 @@ class MaskKeeper:
             if one.layer == "target"
         }
         return [
-            MaskChange("target", one.frame_index, runs.decode(one.rle, self._clip.size), seen)
+            MaskChange(
+                "target",
+                one.frame_index,
+                runs.decode(one.rle, self._clip.size),
+                seen,
+                confidence=one.confidence,
+            )
             for one in found
             if now.get(one.frame_index, 0) == (seen := self._seen[one.frame_index])
         ]

@@ -39,9 +39,17 @@ def binary(request: Request, data: bytes) -> Response:
     return Response(data, media_type=wire.MEDIA_TYPE, headers=headers)
 
 
+class Cleared(BaseModel):
+    """Frames `first` to `last`, both included."""
+
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+
+
 def mask_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/api")
     _add_masks(router, services)
+    _add_clear(router, services)
     _add_verify(router, services)
     _add_undo(router, services)
     return router
@@ -103,6 +111,26 @@ def _add_masks(router: APIRouter, services: Services) -> None:
         origin: Origin = "clear" if kind == "clear" else "stroke"
         applied = apply_edit(services, request, target_id, clip.id, origin, changes)
         return applied_json(applied)
+
+
+def _add_clear(router: APIRouter, services: Services) -> None:
+    @router.post("/targets/{target_id}/clear")
+    def clear(target_id: int, wanted: Cleared, request: Request) -> dict[str, Any]:
+        """Take all masks of a range away, target and Ignore, as one step of undo."""
+        clip = clip_of(services, target_id)
+        last = min(wanted.last, clip.frame_count - 1)
+        changes = [
+            MaskChange(one.layer, one.frame_index, None, one.version)
+            for one in services.workspace.masks.load_all(target_id, range(wanted.first, last + 1))
+            if one.rle is not None
+        ]
+        if not changes:
+            raise RefusedError(
+                f"There is no mask from frame {wanted.first} to {wanted.last} to clear.",
+                code="refused",
+                status=422,
+            )
+        return applied_json(apply_edit(services, request, target_id, clip.id, "clear", changes))
 
 
 def _add_verify(router: APIRouter, services: Services) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from annotation_store.errors import StoreError
 from annotation_store.workspace import Workspace
+from app.attention_routes import attention_routes
 from app.click_routes import click_routes
 from app.clip_routes import clip_routes
 from app.compare_routes import compare_routes
@@ -95,6 +96,7 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         export_routes,
         compare_routes,
         repair_routes,
+        attention_routes,
         source_routes,
     ):
         app.include_router(routes(services))

@@ -23,8 +23,10 @@ from annotation_store.edits import MaskChange
 from annotation_store.errors import DuplicateClipError
 from annotation_store.frames import FrameStore
 from annotation_store.workspace import Workspace
+from app.attention_task import Attention
 from app.settings import Settings
 from app.worker_process import Steps, Tasks
+from model.refiner import Refined
 from model.segmenter import ExpressionReport, SegmentedFrame, TextSegmenter
 from model.synthetic_samples import Sample
 from video_types import Box, Click, Layer, Size
@@ -55,10 +57,19 @@ class SegmentProgress:
 
 @dataclass(frozen=True)
 class FrameFilled:
-    """One propagated frame, as COCO counts."""
+    """One propagated or repaired frame, as COCO counts."""
 
     frame_index: int
     rle: bytes
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class FrameRefined:
+    """The answer to clicks, as COCO counts; `candidates` are other readings of them."""
+
+    rle: bytes
+    candidates: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ def model_tasks(settings: Settings) -> Tasks:
     return {
         "segment": partial(segment, models),
         "refine": partial(refine, models),
+        "redraw": partial(redraw, models),
         "propagate": partial(propagate, models),
         "prepare": partial(prepare, models),
     }
@@ -98,6 +110,7 @@ def store_tasks(settings: Settings) -> Tasks:
     workspace = Workspace.open(settings.workspace)
     return {
         **compare_tasks(workspace),
+        "attention": Attention(workspace).look,
         "ingest": partial(ingest, workspace),
         "export": partial(export, workspace),
         "samples": partial(samples, workspace),
@@ -183,17 +196,35 @@ def refine(
     prior: bytes | None,
     box: Box | None,
 ) -> Steps:
-    """The mask of all clicks now in force on one frame; returns its COCO counts."""
+    """The mask of all clicks now in force on one frame; returns a FrameRefined."""
     yield from ()  # a click is one step
-    model = models.refiner(refiner)
-    refined = model.refine(
+    refined = models.refiner(refiner).refine(
         models.frames.read(clip_id, frame_index),
         clicks,
         None if prior is None else runs.decode(prior, size),
         key=(clip_id, frame_index),
         box=box,
     )
-    return runs.encode(refined.mask)
+    return _refined(refined)
+
+
+def redraw(
+    models: Models, *, clip_id: int, frame_index: int, size: Size, refiner: str, rough: bytes
+) -> Steps:
+    """The mask the refiner reads from a roughly painted one; returns a FrameRefined."""
+    yield from ()
+    refined = models.refiner(refiner).redraw(
+        models.frames.read(clip_id, frame_index),
+        runs.decode(rough, size),
+        key=(clip_id, frame_index),
+    )
+    return _refined(refined)
+
+
+def _refined(refined: Refined) -> FrameRefined:
+    return FrameRefined(
+        runs.encode(refined.mask), tuple(runs.encode(other) for other in refined.candidates)
+    )
 
 
 def propagate(
@@ -213,7 +244,7 @@ def propagate(
     frames = models.frames.sequence(clip_id, frame_count)
     masks = {frame_index: runs.decode(rle, size) for frame_index, rle in anchors.items()}
     for found in model.propagate(frames, masks, targets=targets):
-        yield FrameFilled(found.frame_index, runs.encode(found.mask))
+        yield FrameFilled(found.frame_index, runs.encode(found.mask), found.confidence)
 
 
 def repair(

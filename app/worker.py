@@ -42,6 +42,7 @@ class Call:
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self.begun = False
         self.cancelled = False
+        self.paused = False
 
     def hear(self, told: Told) -> None:
         """Called by the worker's listener."""
@@ -59,6 +60,11 @@ class Call:
         """Ask for an end; what was told before stands, and "cancelled" is told when it has."""
         self.cancelled = True
         self._worker.cancel(self)
+
+    def pause(self, paused: bool) -> None:
+        """Let the task rest after the step it is in, or go on."""
+        self.paused = paused
+        self._worker.pause(self)
 
     def result(self, timeout_s: float) -> Any:
         """Wait for the end and return the result.
@@ -125,6 +131,8 @@ class Worker:
             self._process, self._connection = process, ours
             for call in self._calls.values():
                 self._send(("order", call.order))
+                if call.paused:
+                    self.pause(call)
         threading.Thread(
             target=self._listen, args=(process, ours), name=f"{self.name} listener", daemon=True
         ).start()
@@ -153,6 +161,9 @@ class Worker:
 
     def cancel(self, call: Call) -> None:
         self._send(("cancel", call.order.id))
+
+    def pause(self, call: Call) -> None:
+        self._send(("pause" if call.paused else "resume", call.order.id))
 
     def _send(self, message: tuple[str, Any]) -> None:
         with self._lock:

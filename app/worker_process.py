@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
 import threading
@@ -70,14 +69,24 @@ class Schedule:
     """The tasks at hand, for a thread that adds and one that works."""
 
     def __init__(self) -> None:
-        self._heap: list[_Running] = []
+        self._waiting: list[_Running] = []
         self._cancelled: set[int] = set()
+        self._paused: set[int] = set()
         self._changed = threading.Condition()
         self.ending = False
 
     def put(self, running: _Running) -> None:
         with self._changed:
-            heapq.heappush(self._heap, running)
+            self._waiting.append(running)
+            self._changed.notify()
+
+    def pause(self, number: int, paused: bool) -> None:
+        """Let a task rest between two steps, or go on."""
+        with self._changed:
+            if paused:
+                self._paused.add(number)
+            else:
+                self._paused.discard(number)
             self._changed.notify()
 
     def cancel(self, number: int) -> None:
@@ -96,24 +105,29 @@ class Schedule:
         Cancelled ones come first, so that nobody waits for them behind other work.
         """
         with self._changed:
-            while not self._heap and not self.ending:
-                # What was cancelled has ended by itself when nothing is left to do.
-                self._cancelled.clear()
+            while not self.ending:
+                if not self._waiting:
+                    # What was cancelled has ended by itself when nothing is left to do.
+                    self._cancelled.clear()
+                    self._paused.clear()
+                for running in self._waiting:
+                    if running.number in self._cancelled:
+                        self._waiting.remove(running)
+                        self._cancelled.discard(running.number)
+                        self._paused.discard(running.number)
+                        return running, True
+                ready = [one for one in self._waiting if one.number not in self._paused]
+                if ready:
+                    chosen = min(ready)
+                    self._waiting.remove(chosen)
+                    return chosen, False
                 self._changed.wait()
-            if self.ending:
-                return None
-            for running in self._heap:
-                if running.number in self._cancelled:
-                    self._cancelled.discard(running.number)
-                    self._heap.remove(running)
-                    heapq.heapify(self._heap)
-                    return running, True
-            return heapq.heappop(self._heap), False
+            return None
 
     def rest(self) -> list[_Running]:
         """What is left when the end has come."""
         with self._changed:
-            return list(self._heap)
+            return list(self._waiting)
 
 
 class _Sends(Protocol):
@@ -151,6 +165,8 @@ def _listen(connection: Connection, schedule: Schedule) -> None:
             schedule.put(_Running(what.priority, what.id, what))
         elif kind == "cancel":
             schedule.cancel(what)
+        elif kind in ("pause", "resume"):
+            schedule.pause(what, kind == "pause")
         else:
             break
     schedule.end()

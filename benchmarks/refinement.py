@@ -23,9 +23,9 @@ from PIL import Image
 from benchmarks.refiner_costs import print_latency, print_memory
 from model import catalog
 from model.flow import FlowEstimator, Share
-from model.follow import deep_points
 from model.metrics import region_similarity
 from model.mobile_sam import MobileSam, load_network, logits_of_share, to_picture
+from model.places import deep_points
 from model.propagation import Chain, propagate
 from model.refiner import ClickRefiner, MaskPropagator, Propagated
 from model.view import box_of

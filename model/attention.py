@@ -1,7 +1,8 @@
-"""Which frames deserve a look next, from masks alone.  Pure.
+"""Which frames deserve a look next.  Pure.
 
-A mask that changes size or shape all at once, that falls apart, or that disagrees with a
-draft of a model is likelier wrong than its neighbours.
+A mask that changes size or shape all at once, that does not follow the motion, that falls apart,
+that its refiner doubted or that disagrees with a draft is likelier wrong than its neighbours; so
+is the first one after a cut.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from model.metrics import region_similarity
 from video_types import Mask
 
-Reason = Literal["vanished", "jump", "disagreement", "in pieces", "unsure"]
+Reason = Literal["vanished", "jump", "motion", "cut", "disagreement", "in pieces", "unsure"]
 
 JUMP = 0.35
 """A J with both neighbours this much below that of most steps makes a jump."""
@@ -26,6 +27,10 @@ DISAGREEMENT = 0.25
 UNSURE = 0.5
 """Confidence below which a propagated mask is unsure."""
 PIECE_SHARE = 0.05
+STRAYING = 0.2
+"""A J with the mask that flow brings from the frame before this much below the usual one strays."""
+AFTER_CUT = 0.5
+"""Urgency of the first frame of a new shot."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ def frames_to_see(
     *,
     drafts: Mapping[int, Mask] | None = None,
     confidences: Mapping[int, float] | None = None,
+    followed: Mapping[int, float] | None = None,
+    cuts: Collection[int] = (),
     settled: Collection[int] = (),
 ) -> list[FrameToSee]:
     """Suspicious frames, the most urgent first; each frame once, with its strongest reason.
@@ -50,11 +57,14 @@ def frames_to_see(
         masks: frame_index -> (H, W), in any order; gaps are allowed.
         drafts: frame_index -> (H, W) proposed by a segmenter.
         confidences: what a propagation thought of its masks.
+        followed: J of a mask with the one that optical flow carries here from the frame before.
+        cuts: first frames of new shots.
         settled: frames verified or edited by hand, which are never suspicious.
     """
     order = sorted(masks)
     steps = [region_similarity(masks[a], masks[b]) for a, b in itertools.pairwise(order)]
     usual = float(np.quantile(steps, 0.75)) if steps else 1.0
+    following = float(np.median(list(followed.values()))) if followed else 1.0
     found = []
     for place, index in enumerate(order):
         if index in settled:
@@ -75,6 +85,10 @@ def frames_to_see(
                 reasons.append((distance, "disagreement"))
         if confidences is not None and confidences.get(index, 1.0) < UNSURE:
             reasons.append((1 - confidences[index], "unsure"))
+        if followed is not None and following - followed.get(index, following) > STRAYING:
+            reasons.append((following - followed[index], "motion"))
+        if index in cuts and masks[index].any():
+            reasons.append((AFTER_CUT, "cut"))
         scattered = _scattered(masks[index])
         if scattered > PIECE_SHARE:
             reasons.append((scattered / 2, "in pieces"))

@@ -25,11 +25,12 @@ from model.click_rules import (
     without_islands,
 )
 from model.metrics import region_similarity
+from model.places import deep_points
 from model.prompt_network import Decoded, Features, Logits, PromptNetwork
 from model.recently_used import RecentlyUsed
 from model.refiner import Refined
 from model.view import View, around, box_of, points_in, united, view_of
-from video_types import Box, Click, Frame, Mask
+from video_types import Box, Click, Frame, Mask, require_mask
 
 READINGS_KEPT = 128
 WHOLE_TARGET_MARGIN = 0.15
@@ -43,6 +44,8 @@ BOLD_CLICKS = 2
 """Clicks that may redraw the whole mask whatever the network thinks of it."""
 DOUBT = 0.08
 """Loss of the network's own score at which a later click changes its own spot alone."""
+STROKE_POINTS = 5
+"""Places of a painted mask that serve as clicks."""
 MOST_TAKEN = 0.7
 """Of a mask that one negative click may take away."""
 
@@ -105,6 +108,43 @@ class ClickSeries(Generic[Features]):
         if reading is None:
             raise AssertionError("a prompt that was checked led to no mask")
         return Refined(reading.mask.copy(), reading.confidence, reading.candidates)
+
+    def redraw(self, frame: Frame, rough: Mask, *, key: Hashable) -> Refined:
+        """As `ClickRefiner.redraw`.
+
+        What was painted gives the network its deepest places as clicks, and itself as a mask.  Of
+        what it reads, the reading is taken that holds the strokes, that the network believes, and
+        that is of their shape, as far as they fill one: thin strokes say where, not how large.
+        """
+        require_mask(rough, frame.shape[:2])
+        box = box_of(rough)
+        if box is None:
+            raise ValueError("expected a mask with at least one pixel")
+        embedding = self._embedding(frame, key, view_of(frame))
+        points = deep_points(rough, most=STROKE_POINTS)
+        positive = np.ones(len(points), dtype=bool)
+        guided = self._network.decode(
+            embedding,
+            points=points,
+            positive=positive,
+            logits=self._network.logits_of(rough, embedding),
+        )
+        free = self._network.decode(embedding, points=points, positive=positive, several=True)
+        maps = [
+            self._network.to_picture(logits, embedding) > 0
+            for logits in (*guided.logits, *free.logits)
+        ]
+        scores = [*guided.scores, *free.scores]
+        filled = int(rough.sum()) / ((box.right - box.left) * (box.bottom - box.top))
+        worth = [
+            filled * region_similarity(mask, rough) + _covered(rough, mask) + float(score)
+            for mask, score in zip(maps, scores, strict=True)
+        ]
+        order = sorted(range(len(maps)), key=lambda k: -worth[k])
+        best = order[0]
+        mask = self._drawn_finer(frame, key, [], maps[best])
+        others = tuple(maps[k] for k in order[1:] if maps[k].any())
+        return Refined(mask, float(np.clip(scores[best], 0.0, 1.0)), others)
 
     def _begin(
         self, frame: Frame, key: Hashable, clicks: Sequence[Click], box: Box | None
@@ -256,6 +296,11 @@ def _digest(mask: Mask | None) -> str:
     if mask is None:
         return ""
     return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).hexdigest()
+
+
+def _covered(rough: Mask, mask: Mask) -> float:
+    """The share of what was painted that the mask holds."""
+    return int((rough & mask).sum()) / int(rough.sum())
 
 
 def _stability(logits: Logits) -> float:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 from model.flow import FlowEstimator, Share
 from model.mobile_sam import Embedding, MobileSam, logits_of_share, to_picture
+from model.places import deep_points
 from model.target_memory import TargetMemory
 from model.view import around, box_of, view_of
 from video_types import Frame, Mask
@@ -117,21 +116,6 @@ class Follower:
         result = np.zeros_like(share)
         result[view.inside] = finer
         return result
-
-
-def deep_points(mask: Mask, *, most: int) -> npt.NDArray[np.float64]:
-    """(n, 2), up to `most` places (x, y) deep inside the mask, the deepest first, apart."""
-    left = np.pad(mask, 1).astype(np.uint8)
-    places = []
-    for _ in range(most):
-        depth = cv2.distanceTransform(left, cv2.DIST_L2, 5)
-        row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-        deepest = float(depth[row, column])
-        if deepest == 0:
-            break
-        places.append((column - 1, row - 1))
-        cv2.circle(left, (int(column), int(row)), max(3, int(1.2 * deepest)), 0, thickness=-1)
-    return np.array(places, dtype=np.float64).reshape(-1, 2)
 
 
 def soft_overlap(first: Share, second: Share) -> float:

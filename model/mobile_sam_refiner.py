@@ -40,6 +40,10 @@ class MobileSamRefiner:
         """As `ClickRefiner.refine`."""
         return self._series.refine(frame, clicks, prior, key=key, box=box)
 
+    def redraw(self, frame: Frame, rough: Mask, *, key: Hashable) -> Refined:
+        """As `ClickRefiner.redraw`."""
+        return self._series.redraw(frame, rough, key=key)
+
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
     ) -> Iterator[Propagated]:

@@ -72,6 +72,14 @@ class ClickRefiner(Protocol):
         """
         ...
 
+    def redraw(self, frame: Frame, rough: Mask, *, key: Hashable) -> Refined:
+        """Segment what `rough` (H, W) was painted over: a few strokes of a brush will do.
+
+        Raises:
+            ValueError: `rough` is empty or not of the frame's size.
+        """
+        ...
+
 
 class MaskPropagator(Protocol):
     """Carries masks from the frames a person settled to the frames around them."""

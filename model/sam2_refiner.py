@@ -56,6 +56,10 @@ class Sam2Refiner:
         """As `ClickRefiner.refine`."""
         return self._series.refine(frame, clicks, prior, key=key, box=box)
 
+    def redraw(self, frame: Frame, rough: Mask, *, key: Hashable) -> Refined:
+        """As `ClickRefiner.redraw`."""
+        return self._series.redraw(frame, rough, key=key)
+
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
     ) -> Iterator[Propagated]:

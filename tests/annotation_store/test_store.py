@@ -504,12 +504,41 @@ def test_an_older_workspace_is_updated_after_a_backup_copy(tmp_path):
     with Workspace.open(tmp_path, steps=newer) as after:
         assert len(after.clips.list()) == 1
 
-    (copy,) = tmp_path.glob("refscribe-version-1-*.sqlite")
+    (copy,) = tmp_path.glob(f"refscribe-version-{len(STEPS)}-*.sqlite")
     old = sqlite3.connect(copy)
     tables = {row[0] for row in old.execute("SELECT name FROM sqlite_master")}
     assert old.execute("SELECT count(*) FROM clip").fetchone() == (1,)
     assert "novelty" not in tables
     old.close()
+
+
+def test_masks_of_the_first_version_are_read_and_added_to(tmp_path):
+    with Workspace.open(tmp_path, steps=STEPS[:1]) as before:
+        target = before.targets.add(add_clip(before).id).id
+        paint(before, target, 3, disc(20, 12))
+    file = sqlite3.connect(tmp_path / "refscribe.sqlite")
+    file.execute("ALTER TABLE mask DROP COLUMN confidence")  # as it was then
+    file.commit()
+    file.close()
+
+    with Workspace.open(tmp_path) as after:
+        held = after.masks.load(target, "target", 3)
+        assert np.array_equal(held.decode(SIZE), disc(20, 12))
+        assert held.confidence is None
+        unsure = MaskChange("target", 4, disc(20, 12), 0, confidence=0.25)
+        after.edits.apply(target, "propagation", "ana", [unsure])
+        assert after.masks.load(target, "target", 4).confidence == 0.25
+
+
+def test_the_maker_of_a_mask_is_known_until_undo_brings_back_another(workspace, clip, steam):
+    paint(workspace, steam, 3, disc(20, 12))
+    change = MaskChange("target", 4, disc(22, 12), 0)
+    made = workspace.edits.apply(steam, "propagation", "ana", [change], note="mobile-sam")
+
+    assert workspace.masks.makers(steam)[4] == (made.edit_id, "mobile-sam")
+    assert workspace.masks.makers(steam)[3][0] < made.edit_id
+    workspace.edits.undo(clip.id, "ana")
+    assert 4 not in workspace.masks.makers(steam)
 
 
 def test_an_update_that_fails_leaves_the_workspace_as_it_was(tmp_path):

@@ -172,9 +172,9 @@ def read_masks(data: bytes) -> dict[tuple[str, int], Held]:
         mask = None
         if n_runs:
             mask = np.repeat(np.arange(n_runs) % 2 == 1, runs).reshape(height, width)
-        found["ignore" if layer else "target", frame_index] = Held(
-            version, bool(flags & 1), wire.ORIGINS[flags >> 8 & 255], tuple(clicks), mask
-        )
+        held = Held(version, bool(flags & 1), wire.ORIGINS[flags >> 8 & 255], tuple(clicks), mask)
+        # Behind the mask that was kept may stand other readings of the same clicks.
+        found.setdefault(("ignore" if layer else "target", frame_index), held)
     assert at == words.size
     return found
 

@@ -117,6 +117,76 @@ def test_a_box_finds_what_it_holds(server, target):
     assert overlap(held.mask, disc(x, 60)) > 0.8
 
 
+def test_a_rough_stroke_becomes_what_it_was_painted_over(server, target):
+    rough = disc(disc_x(0), 60, 8)
+    stroke(server, target, 0, 0, rough)
+
+    reply = server.ask(f"/api/targets/{target}/frames/0/redraw", {"seen": 1})
+
+    (held,) = read_masks(reply.body).values()
+    assert (held.version, held.origin) == (2, "click")
+    assert overlap(held.mask, disc(disc_x(0), 60)) > 0.8
+    assert server.ask(f"/api/targets/{target}/frames/0/redraw", {"seen": 1}).status == 409
+    empty = server.ask(f"/api/targets/{target}/frames/3/redraw", {"seen": 0})
+    assert "has no mask" in empty.json()["error"]
+
+
+def test_other_readings_of_a_click_come_with_its_answer_and_are_not_kept(server, target):
+    reply = click(server, target, 0, 0, ON_DISC)
+
+    words = np.frombuffer(reply.body, dtype="<u4")
+    kept, at = read_masks(reply.body)["target", 0], 4
+    versions = []
+    for _ in range(int(words[3])):
+        versions.append(int(words[at + 2]))
+        at += 6 + 3 * int(words[at + 4]) + int(words[at + 5])
+    assert versions[0] == kept.version == 1
+    assert set(versions[1:]) <= {0}
+    assert np.array_equal(server.masks(target)["target", 0].mask, kept.mask)
+
+
+def test_a_range_is_cleared_and_brought_back_in_one_step(server, clip, target):
+    for index in (1, 2, 5):
+        stroke(server, target, index, 0, disc(disc_x(index), 60))
+    stroke(server, target, 2, 0, disc(30, 30, 9), layer="ignore")
+
+    cleared = server.ask(f"/api/targets/{target}/clear", {"first": 2, "last": 900})
+
+    assert cleared.status == 200
+    held = server.masks(target)
+    assert {key for key, one in held.items() if one.mask is not None} == {("target", 1)}
+    assert (
+        "no mask"
+        in server.ask(f"/api/targets/{target}/clear", {"first": 2, "last": 9}).json()["error"]
+    )
+    server.ask(f"/api/clips/{clip['id']}/undo", {})
+    assert np.array_equal(server.masks(target)["ignore", 2].mask, disc(30, 30, 9))
+
+
+def test_frames_that_stand_out_are_listed_with_the_reason(server, target):
+    for index in range(10):
+        stroke(server, target, index, 0, disc(disc_x(index), 60))
+    job = server.job_done(
+        server.ask(f"/api/targets/{target}/propagate", {"frame_index": 0, "overwrite": True})
+    )
+    held = server.masks(target)
+    size = held["target", 5].mask.shape
+    assert job["state"] == "done"
+    assert server.ask(f"/api/targets/{target}/attention").json()["frames"] == []
+
+    small = np.zeros(size, dtype=bool)
+    small[2:12, 2:12] = True
+    stroke(server, target, 5, held["target", 5].version, small)
+    stroke(server, target, 7, held["target", 7].version, small)
+    verify(server, target, 7, verified=True)
+    listed = server.get(f"/api/targets/{target}/attention")["frames"]
+
+    assert 7 not in [one["frame_index"] for one in listed], "what was verified is settled"
+    assert 5 not in [one["frame_index"] for one in listed], "and so is what was drawn by hand"
+    assert {one["reason"] for one in listed} <= {"jump", "motion"}
+    assert {one["frame_index"] for one in listed} & {6, 8}
+
+
 def test_propagation_fills_the_range_and_leaves_what_was_done_by_hand(server, clip, target):
     stroke(server, target, 4, 0, disc(disc_x(4), 60))
     stroke(server, target, 7, 0, disc(20, 20, 8))
@@ -208,6 +278,71 @@ def test_a_killed_model_process_costs_its_job_and_nothing_else(server, long_targ
     assert "SIGKILL" in job["message"]
     assert len(filled(server, long_target)) > 2
     assert click(server, long_target, 159, 0, ON_DISC).status == 200
+
+
+def test_an_interrupted_propagation_goes_on_where_it_ended(server, long_target):
+    ask = {"frame_index": 0, "last": 30}
+    started = server.ask(f"/api/targets/{long_target}/propagate", ask)
+    wait_for(lambda: len(filled(server, long_target)) > 4, "the first frames")
+    os.kill(model_process(server).pid, signal.SIGKILL)
+    server.job_done(started)
+    kept = {
+        index: server.masks(long_target)["target", index] for index in filled(server, long_target)
+    }
+
+    again = server.job_done(server.ask(f"/api/targets/{long_target}/propagate", ask))
+
+    assert again["state"] == "done"
+    assert again["result"]["frames"] == 30 - len(kept), "what was done is not done again"
+    held = server.masks(long_target)
+    assert all(held["target", index].version == one.version for index, one in kept.items())
+    assert overlap(held["target", 30].mask, disc(disc_x(30), 60)) > 0.7
+
+
+def test_only_what_a_correction_changes_is_computed_again(server, target):
+    stroke(server, target, 0, 0, disc(disc_x(0), 60))
+    stroke(server, target, 8, 0, disc(disc_x(8), 60))
+    ask = {"frame_index": 0, "last": 12}
+    server.job_done(server.ask(f"/api/targets/{target}/propagate", ask))
+    before = server.masks(target)
+
+    unchanged = server.ask(f"/api/targets/{target}/propagate", ask)
+    stroke(server, target, 10, before["target", 10].version, disc(disc_x(10), 60))
+    job = server.job_done(server.ask(f"/api/targets/{target}/propagate", ask))
+    anew = server.job_done(server.ask(f"/api/targets/{target}/propagate", {**ask, "anew": True}))
+
+    assert unchanged.status == 422
+    assert "up to date" in unchanged.json()["error"]
+    assert job["result"]["frames"] == 3, "frames 9, 11 and 12, behind the anchor on frame 8"
+    assert anew["result"]["frames"] == 10, "all but the three anchors"
+
+
+def test_a_paused_propagation_rests_while_clicks_are_answered_and_goes_on(server, long_target):
+    started = server.ask(f"/api/targets/{long_target}/propagate", {"frame_index": 0, "last": 20})
+    job_id = started.json()["job"]["id"]
+    wait_for(lambda: len(filled(server, long_target)) > 2, "the first frames")
+
+    assert server.ask(f"/api/jobs/{job_id}/pause", {}).json()["job"]["paused"]
+    answered = click(server, long_target, 159, 0, ON_DISC)  # comes after the step under way
+    resting = filled(server, long_target)
+    click(server, long_target, 158, 0, ON_DISC)
+    assert answered.status == 200
+    assert filled(server, long_target) == resting
+
+    assert not server.ask(f"/api/jobs/{job_id}/resume", {}).json()["job"]["paused"]
+    job = server.job_done(started)
+    assert (job["state"], job["paused"]) == ("done", False)
+    assert filled(server, long_target) == set(range(1, 21))
+
+
+def test_a_paused_propagation_can_be_cancelled(server, long_target):
+    started = server.ask(f"/api/targets/{long_target}/propagate", {"frame_index": 0})
+    job_id = started.json()["job"]["id"]
+    server.ask(f"/api/jobs/{job_id}/pause", {})
+
+    server.ask(f"/api/jobs/{job_id}/cancel", {})
+
+    assert server.job_done(started)["state"] == "cancelled"
 
 
 def test_a_frame_changed_while_it_is_propagated_is_left_alone(server, long_target):

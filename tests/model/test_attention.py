@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from model.attention import frames_to_see
+from model.flow import FlowEstimator
+from model.shots import follows, is_cut
 
 SIZE = (40, 60)
 
@@ -54,6 +56,30 @@ def test_a_mask_in_pieces_and_an_unsure_one_are_found():
         (3, "in pieces"),
         (6, "unsure"),
     }
+
+
+def test_a_mask_that_strays_from_the_motion_and_one_after_a_cut_are_found():
+    followed = dict.fromkeys(range(1, 8), 0.9) | {3: 0.4}
+
+    frames = frames_to_see(steady(), followed=followed, cuts={6})
+
+    assert [(frame.frame_index, frame.reason) for frame in frames] == [(3, "motion"), (6, "cut")]
+
+
+def test_a_mask_follows_the_disc_it_lies_on_and_a_cut_is_seen():
+    ground = np.random.default_rng(0).integers(60, 120, (*SIZE, 3), dtype=np.uint8)
+    frames = []
+    for index in range(2):
+        frame = ground.copy()
+        frame[disc(20 + 3 * index, 20, 9)] = (230, 60, 40)
+        frames.append(frame)
+
+    right = follows(FlowEstimator(), frames[0], disc(20, 20, 9), frames[1], disc(23, 20, 9))
+    wrong = follows(FlowEstimator(), frames[0], disc(20, 20, 9), frames[1], disc(40, 20, 9))
+
+    assert right > 0.7 > 0.3 > wrong
+    assert not is_cut(*frames)
+    assert is_cut(frames[0], 255 - frames[0])
 
 
 def test_settled_frames_are_left_alone():

@@ -50,6 +50,18 @@ def off(x: float, y: float) -> Click:
     return Click(0, x, y, False)
 
 
+def test_a_few_strokes_become_the_disc_they_lie_on(refiner):
+    target = disc(100, 80, 30)
+    strokes = np.zeros(SIZE, dtype=np.uint8)
+    cv2.line(strokes, (85, 70), (115, 90), 1, thickness=6)
+
+    refined = refiner.redraw(picture(target), strokes.astype(bool), key=1)
+
+    assert region_similarity(refined.mask, target) > 0.9
+    with pytest.raises(ValueError, match="at least one pixel"):
+        refiner.redraw(picture(target), np.zeros(SIZE, dtype=bool), key=1)
+
+
 def test_one_click_finds_a_disc(refiner):
     target = disc(100, 80, 30)
 
