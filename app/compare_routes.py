@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,15 @@ from pydantic import BaseModel, Field
 from annotation_store.clips import Clip
 from annotation_store.drafts import Draft
 from annotation_store.errors import NotFoundError
+from annotation_store.export import new_folder
 from annotation_store.expressions import Expression
+from annotation_store.formats.ref_vps import folder_names
 from app import compare_runs
 from app.compare_numbers import Kept, Pair, comparison_json, overlaps
+from app.compare_tasks import ComparisonFormat, require_exportable
 from app.draft_routes import Segmentation, require_ready, start_segmentation
 from app.jobs import ENDED
+from app.keepers import ExportKeeper
 from app.notices import RefusedError
 from app.services import Services
 from app.worker import Priority
@@ -32,10 +37,20 @@ class Runs(BaseModel):
     threshold: float = Field(default=0.5, ge=0, le=1)
 
 
+class ComparisonWish(BaseModel):
+    """What to take out; `frames` are those of the figure, None for a few evenly spaced."""
+
+    runs: list[str] = Field(min_length=1)
+    target_id: int | None = None
+    frames: list[int] | None = None
+    formats: list[ComparisonFormat] = Field(min_length=1)
+
+
 def compare_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/api")
     _add_numbers(router, services)
     _add_runs(router, services)
+    _add_export(router, services)
     return router
 
 
@@ -90,6 +105,31 @@ def _add_runs(router: APIRouter, services: Services) -> None:
                 )
                 queued.append({"job": job.as_json(), "draft_id": job.draft_id, **pair})
         return {"queued": queued, "reused": reused}
+
+
+def _add_export(router: APIRouter, services: Services) -> None:
+    exports = services.workspace.folder / "exports"
+
+    @router.post("/clips/{clip_id}/comparison/export")
+    def export(clip_id: int, wanted: ComparisonWish) -> dict[str, Any]:
+        compared = compare_runs.load(services.workspace, clip_id, wanted.runs, wanted.target_id)
+        require_exportable(compared, wanted.formats, wanted.frames)
+        (name,) = folder_names([compared.clip.name])
+        day = time.strftime("%Y-%m-%d")
+        destination = new_folder(exports, f"comparison-{name[:40]}-{day}")
+        call = services.files.submit(
+            "export-comparison",
+            Priority.CLIP,
+            clip_id=clip_id,
+            keys=wanted.runs,
+            target_id=wanted.target_id,
+            frames=wanted.frames,
+            formats=wanted.formats,
+            destination=str(destination),
+        )
+        title = f"Exporting the comparison of {compared.clip.name}"
+        job = services.jobs.start("export", title, call, ExportKeeper(), clip_id=clip_id)
+        return {"job": job.as_json()}
 
 
 def _same_wish(draft: Draft, expression: Expression, wish: Segmentation) -> bool:

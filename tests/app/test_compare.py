@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from annotation_store.workspace import Workspace
 from model import metrics
 from model.catalog import DEMO
 from model.weight_files import file_hash, weight_file
-from tests.app.conftest import FRAMES, disc, disc_x, wait_for, write_masks
+from tests.app.conftest import FRAMES, disc, disc_video, disc_x, wait_for, write_masks
 from tests.app.test_masks import stroke
 
 ANNOTATED = range(2, 12)
@@ -190,8 +192,6 @@ def test_runs_that_are_none_are_refused_with_a_sentence(server, clip, query, sta
 
 
 def test_a_draft_of_another_clip_is_refused(server, clip, two_drafts, tmp_path):
-    from tests.app.conftest import disc_video
-
     other = server.add_clip(disc_video(tmp_path / "other.mp4"), "other.mp4")
 
     reply = server.ask(f"/api/clips/{other['id']}/comparison?runs=draft:{two_drafts[0][0]}")
@@ -201,10 +201,6 @@ def test_a_draft_of_another_clip_is_refused(server, clip, two_drafts, tmp_path):
 
 def test_a_long_clip_is_compared_quickly(server, workspace, tmp_path):
     """Half a thousand frames: run lengths are counted, and known F are not measured again."""
-    import time
-
-    from tests.app.conftest import disc_video
-
     clip = server.add_clip(disc_video(tmp_path / "long.mp4", 500), "long.mp4")
     target = server.add_target(clip["id"])
     text = {"text": "the orange disc"}
