@@ -186,13 +186,7 @@ def _add_pictures(router: APIRouter, services: Services) -> None:
         wanted = frame_numbers(frames)
         if len(wanted) > MOST_PACKED:
             raise RefusedError(f"Expected at most {MOST_PACKED} frames, got {len(wanted)}.")
-        pictures = [_read(stored.path(clip_id, frame_index)) for frame_index in wanted]
-        lengths = struct.pack(f"<{len(wanted) + 1}I", len(wanted), *map(len, pictures))
-        return Response(
-            b"".join((lengths, *pictures)),
-            media_type="application/octet-stream",
-            headers={"Cache-Control": FOREVER, "Vary": "Cookie"},
-        )
+        return packed([_read(stored.path(clip_id, frame_index)) for frame_index in wanted])
 
     @router.get("/clips/{clip_id}/thumb.jpg")
     def thumb(clip_id: int) -> Response:
@@ -210,6 +204,16 @@ def _picture(path: Path) -> Response:
     """A stored JPEG; a clip's number is never given twice, so what it shows never changes."""
     headers = {"Cache-Control": FOREVER, "Vary": "Cookie"}
     return Response(_read(path), media_type="image/jpeg", headers=headers)
+
+
+def packed(pictures: list[bytes]) -> Response:
+    """Pictures as one reply: 32-bit words, their count and each one's length, then the files."""
+    lengths = struct.pack(f"<{len(pictures) + 1}I", len(pictures), *map(len, pictures))
+    return Response(
+        b"".join((lengths, *pictures)),
+        media_type="application/octet-stream",
+        headers={"Cache-Control": FOREVER, "Vary": "Cookie"},
+    )
 
 
 def _read(path: Path) -> bytes:

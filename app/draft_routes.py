@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from annotation_store.errors import NotFoundError
 from app import wire
+from app.clip_routes import MOST_PACKED, packed
 from app.frame_list import frame_numbers
 from app.jobs import Job
 from app.keepers import DraftKeeper
@@ -101,16 +102,27 @@ def draft_routes(services: Services) -> APIRouter:
         found = wire.draft_masks(workspace.drafts.masks(draft_id, wanted))
         return binary(request, wire.encode_masks(size, found))
 
-    @router.get("/drafts/{draft_id}/maps/{frame_index}.png")
-    def soft_map(draft_id: int, frame_index: int) -> Response:
+    def map_file(draft_id: int, frame_index: int) -> bytes:
         try:
-            data = workspace.drafts.map_path(draft_id, frame_index).read_bytes()
+            return workspace.drafts.map_path(draft_id, frame_index).read_bytes()
         except OSError as error:
             raise NotFoundError(
                 f"The soft map of frame {frame_index} is not there; run the segmenter again."
             ) from error
+
+    @router.get("/drafts/{draft_id}/maps/{frame_index}.png")
+    def soft_map(draft_id: int, frame_index: int) -> Response:
+        data = map_file(draft_id, frame_index)
         headers = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
         return Response(data, media_type="image/png", headers=headers)
+
+    @router.get("/drafts/{draft_id}/maps.pack")
+    def soft_maps(draft_id: int, frames: str) -> Response:
+        """Several soft maps in one reply: words of 32 bits, count and lengths, then the PNGs."""
+        wanted = frame_numbers(frames)
+        if len(wanted) > MOST_PACKED:
+            raise RefusedError(f"Expected at most {MOST_PACKED} frames, got {len(wanted)}.")
+        return packed([map_file(draft_id, frame_index) for frame_index in wanted])
 
     @router.post("/drafts/{draft_id}/accept")
     def accept(draft_id: int, wanted: Acceptance, request: Request) -> dict[str, Any]:

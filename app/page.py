@@ -13,7 +13,7 @@ from app.components.studio_part import studio_part
 from app.theme import make_theme
 from model import catalog
 
-_STYLES = ("theme", "layout", "panels")
+_STYLES = ("theme", "layout", "panels", "compare_panel")
 
 HEAD = "\n".join(
     [
@@ -63,6 +63,8 @@ def build_page() -> gr.Blocks:
                 studio_part("tabs", elem_id="rs-tabs")
                 segmenter = _draft_tab()
                 refiner = _propagate_tab()
+                with gr.Column(elem_id="rs-tab-compare", elem_classes="rs-tab"):
+                    studio_part("compare")
                 with gr.Column(elem_id="rs-tab-review", elem_classes="rs-tab"):
                     studio_part("review")
                 _export_tab()

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { compose } from "../../app/components/canvas/compose.js";
 import { touchLine } from "../../app/components/canvas/brush.js";
+import { decodeLayer } from "../../app/components/canvas/overlay.js";
 
 const SIZE = { width: 40, height: 30 };
 const WHOLE = { left: 0, top: 0, right: 40, bottom: 30 };
@@ -73,4 +74,38 @@ test("a part composed alone equals that part of the whole", () => {
       }
     }
   }
+});
+
+test("only the first, only the second and both read without colour", () => {
+  const pixels = disc(20, 15, 12);
+  const alphas = (manner, dx, dy) => {
+    const words = composed([{ pixels, colour: PINK, manner }]);
+    return new Set(Array.from({ length: 9 }, (_, step) => at(words, 16 + dx * step, 11 + dy * step)[3]));
+  };
+
+  assert.deepEqual([alphas("rows", 1, 0).size, alphas("rows", 0, 1).size], [1, 2]);
+  assert.deepEqual([alphas("columns", 1, 0).size, alphas("columns", 0, 1).size], [2, 1]);
+  assert.deepEqual([alphas("shared", 1, 0).size, alphas("shared", 0, 1).size], [1, 1]);
+});
+
+test("outlines of different runs are broken differently, and can be wider", () => {
+  const pixels = disc(20, 15, 12);
+  const drawn = (dash, wide = 1) =>
+    composed([{ pixels, colour: PINK, manner: "line", dash, wide }]).filter((word) => word).length;
+
+  const [whole, ...broken] = [0, 1, 2, 3].map((dash) => drawn(dash));
+  for (const count of broken) assert.ok(count < whole && count > 0.2 * whole);
+  assert.ok(drawn(0, 2) > 1.7 * whole);
+});
+
+test("what two runs share, and what only one has, is taken apart", () => {
+  const size = { width: 4, height: 1 };
+  const runs = (...lengths) => Uint32Array.from(lengths);
+  const [first, second] = [{ runs: runs(0, 3, 1) }, { runs: runs(2, 2) }];
+  const decoded = (source) => [...decodeLayer(source, size, new Uint8Array(4), new Uint8Array(4))];
+
+  assert.deepEqual(decoded({ ...first, minus: second }), [1, 1, 0, 0]);
+  assert.deepEqual(decoded({ ...second, minus: first }), [0, 0, 0, 1]);
+  assert.deepEqual(decoded({ ...first, both: second }), [0, 0, 1, 0]);
+  assert.deepEqual(decoded({ ...first, both: { pixels: Uint8Array.from([0, 1, 0, 1]) } }), [0, 1, 0, 0]);
 });

@@ -256,8 +256,9 @@ export class Actions {
   }
 
   wantSoftMaps() {
-    const { draft, player } = this.#parts;
-    if (this.#clip) draft.want(player.wanted, player.direction, player.reach);
+    const { draft, layers, player } = this.#parts;
+    if (!this.#clip) return;
+    for (const part of [draft, layers]) part.want(player.wanted, player.direction, player.reach);
   }
 
   close() {

@@ -4,15 +4,20 @@
  * Works on any rectangle of the frame, so that a stroke repaints only what it touched.
  *
  * @typedef {[number, number, number]} Colour  0..255
- * @typedef {{pixels: Uint8Array, colour: Colour, manner: Manner}} Layer
- * @typedef {"fill" | "hatch" | "faint" | "line" | "dashed"} Manner
+ * @typedef {{pixels: Uint8Array, colour: Colour, manner: Manner, dash?: number, wide?: number}} Layer
+ *   dash: 0 for a whole outline, 1 to 3 for broken ones that tell runs apart without colour; wide:
+ *   how many times as wide as usual the outline is
+ * @typedef {"fill" | "hatch" | "faint" | "line" | "dashed" | "rows" | "columns" | "shared"} Manner
  *   fill: tinted with an outline; hatch: diagonal stripes with an outline (Ignore reads without
  *   colour); faint: a thin outline and a breath of colour; line: an outline alone; dashed: the
- *   same, broken
+ *   same, broken; rows, columns: stripes across or down, with an outline; shared: a breath of
+ *   colour without an outline
  * @typedef {import("./brush.js").Rect} Rect
  */
 
 const FAINT = 0.35; // of the opacity
+const STRIPES = ["hatch", "rows", "columns"];
+export const DASHES = [0, 4, 2, 8]; // length of a broken outline's parts, in grains
 
 /**
  * Paint `rect` of the layers, the later ones on top, into RGBA words.
@@ -35,18 +40,20 @@ function paint(
   { width, height },
   rect,
   columns,
-  { pixels, colour, manner },
+  { pixels, colour, manner, dash = manner === "dashed" ? 1 : 0, wide = 1 },
   { opacity, grain },
 ) {
-  const faint = manner === "faint";
+  const faint = manner === "faint" || manner === "shared";
   const bare = manner === "dashed" || manner === "line";
+  const part = DASHES[dash] * grain * wide;
   const fillWord = bare ? 0 : word(colour, opacity * (faint ? FAINT : 1));
   const lineWord = word(colour, faint ? 0.8 : Math.max(0.9, opacity));
   const stripeWord = word(colour, Math.min(1, opacity + 0.3));
   const sparseWord = word(colour, opacity * 0.25);
-  const line = faint ? 1 : grain;
+  const line = faint ? 1 : grain * wide;
   const period = 8 * grain;
   const stripe = 3 * grain;
+  const along = STRIPES.indexOf(manner) + 1;
   const down = line * width;
   const lastRow = height - line;
   const lastColumn = width - line;
@@ -58,17 +65,18 @@ function paint(
       if (!pixels[at]) continue;
       // The frame's own border is no outline: the target goes on beyond it.
       const inner =
-        (x < line || pixels[at - line]) &&
+        manner === "shared" ||
+        ((x < line || pixels[at - line]) &&
         (x >= lastColumn || pixels[at + line]) &&
         (edgeRow
           ? (y < line || pixels[at - down]) && (y >= lastRow || pixels[at + down])
-          : pixels[at - down] && pixels[at + down]);
+          : pixels[at - down] && pixels[at + down]));
       if (!inner) {
-        const broken =
-          manner === "dashed" && (Math.floor(x / (4 * grain)) + Math.floor(y / (4 * grain))) % 2;
+        const broken = part && (Math.floor(x / part) + Math.floor(y / part)) % 2;
         if (!broken) words[out] = lineWord;
-      } else if (manner === "hatch") {
-        words[out] = (x + y) % period < stripe ? stripeWord : sparseWord;
+      } else if (along) {
+        const across = along === 1 ? x + y : along === 2 ? y : x;
+        words[out] = across % period < stripe ? stripeWord : sparseWord;
       } else if (fillWord) {
         words[out] = fillWord;
       }

@@ -1,12 +1,15 @@
-/** The draft shown beside the annotation: its masks, and its soft maps at another threshold. */
+/** A draft shown or compared: its masks, and its soft maps for another threshold or as a heat map. */
 
 import { address } from "../studio/api.js";
+import { readPack } from "./frames.js";
 import { Lru, wantedFrames } from "./prefetch.js";
 import { readMasks } from "./runs.js";
 import { thresholdSoftMap } from "./soft_map.js";
 
 const MAPS_KEPT = 160;
-const MAPS_AT_ONCE = 3;
+const MAPS_AT_ONCE = 2; // requests
+const PACK = 16; // soft maps of one reply: they are small, a request is not
+const MAPS_AHEAD = 72; // frames: three seconds of playing
 const READ_EVERY_MS = 400;
 
 export class DraftLayer {
@@ -16,13 +19,14 @@ export class DraftLayer {
   #masks = new Map(); // frame index -> runs
   #maps = new Lru(MAPS_KEPT);
   #loading = new Set();
+  #requests = 0;
   #wanted = [];
   #reading = 0;
   #again = 0;
 
   /**
    * @param {object} api
-   * @param {(frames: number[] | null) => void} changed null when all frames did
+   * @param {(frames: number[] | null, what?: "map") => void} changed null when all frames did
    * @param {(error: Error) => void} failed
    */
   constructor(api, changed, failed) {
@@ -30,6 +34,7 @@ export class DraftLayer {
     this.changed = changed;
     this.failed = failed;
     this.threshold = null;
+    this.needsMaps = false; // also while the threshold is the draft's own
   }
 
   get id() {
@@ -115,6 +120,16 @@ export class DraftLayer {
     return map ? { pixels: thresholdSoftMap(map, this.#size, this.threshold) } : { runs };
   }
 
+  /** The threshold in force. */
+  get cut() {
+    return this.threshold ?? this.#draft?.threshold ?? 0.5;
+  }
+
+  /** The soft map of a frame, where it is at hand. */
+  map(frameIndex) {
+    return this.#maps.get(frameIndex);
+  }
+
   /** Stop reading; the page is left. */
   close() {
     clearTimeout(this.#again);
@@ -123,37 +138,46 @@ export class DraftLayer {
 
   /** Fetch soft maps around the playhead while they are of use. */
   want(frameIndex, direction, range) {
-    if (!this.#isLive()) return;
-    this.#wanted = wantedFrames(frameIndex, direction, range, 32, 2);
+    if (!this.needsMaps && !this.#isLive()) return;
+    this.#wanted = wantedFrames(frameIndex, direction, range, MAPS_AHEAD, 2);
+    // What is wanted counts as used, or the maps fetched first would be let go before their turn.
+    for (const one of this.#wanted.toReversed()) this.#maps.get(one);
     this.#fill();
   }
 
   #fill() {
-    for (const frameIndex of this.#wanted) {
-      if (this.#loading.size >= MAPS_AT_ONCE) return;
-      if (!this.#masks.has(frameIndex) || this.#maps.has(frameIndex)) continue;
-      if (!this.#loading.has(frameIndex)) this.#load(frameIndex);
+    const missing = this.#wanted.filter(
+      (one) => this.#masks.has(one) && !this.#maps.has(one) && !this.#loading.has(one),
+    );
+    while (missing.length && this.#requests < MAPS_AT_ONCE) {
+      // The frame before the person's eyes is not kept waiting for its neighbours.
+      const waitedFor = missing[0] === this.#wanted[0];
+      this.#load(missing.splice(0, waitedFor ? 1 : PACK));
     }
   }
 
-  async #load(frameIndex) {
+  async #load(frames) {
     const { id } = this;
-    this.#loading.add(frameIndex);
+    this.#requests += 1;
+    for (const frameIndex of frames) this.#loading.add(frameIndex);
+    const what = `The draft's soft map of frame ${frames[0]}`;
     try {
-      const reply = await fetch(address(`drafts/${id}/maps/${frameIndex}.png`));
-      if (!reply.ok)
-        throw new Error(`The draft's soft map of frame ${frameIndex} could not be read.`);
-      const map = await readMap(await reply.blob());
-      if (id !== this.id) return;
-      this.#maps.set(frameIndex, map);
-      this.changed([frameIndex]);
+      const reply = await fetch(address(`drafts/${id}/maps.pack?frames=${frames.join(",")}`));
+      if (!reply.ok) throw new Error(`${what} could not be read.`);
+      for (const [at, picture] of readPack(await reply.arrayBuffer()).entries()) {
+        const map = await readMap(new Blob([picture], { type: "image/png" }));
+        if (id !== this.id) return;
+        this.#maps.set(frames[at], map);
+        this.changed([frames[at]], "map");
+      }
     } catch (error) {
       this.#wanted = [];
       // A TypeError is the browser's way of saying that no answer came.
-      const silent = `The draft's soft map of frame ${frameIndex} is not here: no answer came.`;
+      const silent = `${what} is not here: no answer came.`;
       if (id === this.id) this.failed(error instanceof TypeError ? new Error(silent) : error);
     } finally {
-      this.#loading.delete(frameIndex);
+      this.#requests -= 1;
+      for (const frameIndex of frames) this.#loading.delete(frameIndex);
       this.#fill();
     }
   }

@@ -5,33 +5,48 @@ import { toStage } from "./viewport.js";
 const DOT = 6.5; // radius of a click, CSS pixels
 const CRISP_FROM = 2; // device pixels per frame pixel from which pixels are shown as squares
 
-/** Paint one frame; a frame not at hand leaves the neutral grey of the stage. */
-export function paintPicture(context, bitmap, viewport, dpr, ground) {
+/** Paint one frame into every pane; a frame not at hand leaves the neutral grey of the stage. */
+export function paintPicture(context, bitmap, panes, viewport, dpr, ground) {
   clear(context);
   context.fillStyle = ground;
   context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   if (!bitmap) return;
-  place(context, viewport, dpr);
   context.imageSmoothingEnabled = viewport.scale * dpr < CRISP_FROM;
-  context.drawImage(bitmap, 0, 0);
+  for (const pane of panes) {
+    within(context, pane, panes.length, dpr, () => {
+      place(context, viewport, dpr, pane);
+      context.drawImage(bitmap, 0, 0);
+    });
+  }
 }
 
 /**
- * Paint what lies over the frame.
+ * Paint what lies over the frame in every pane.
  *
  * @param {CanvasRenderingContext2D} context
  * @param {{overlays: import("./overlay.js").Overlay[], clicks: import("./runs.js").Click[],
- *   lasso: {x: number, y: number}[] | null, box: import("./brush.js").Rect | null}} scene in frame pixels
- * @param {{target: string, ignore: string, lasso: string}} colours
+ *   lasso: {x: number, y: number}[] | null, box: import("./brush.js").Rect | null}[]} scenes one
+ *   for each pane, in frame pixels
+ * @param {import("./panes.js").Pane[]} panes
+ * @param {{target: string, lasso: string}} colours
  */
-export function paintOverlay(context, scene, viewport, dpr, colours) {
+export function paintOverlay(context, scenes, panes, viewport, dpr, colours) {
   clear(context);
+  scenes.forEach((scene, index) => {
+    const pane = panes[index];
+    within(context, pane, panes.length, dpr, () =>
+      paintScene(context, scene, pane, viewport, dpr, colours),
+    );
+  });
+}
+
+function paintScene(context, scene, pane, viewport, dpr, colours) {
   if (scene.overlays.length) {
-    place(context, viewport, dpr);
+    place(context, viewport, dpr, pane);
     context.imageSmoothingEnabled = viewport.scale * dpr < CRISP_FROM;
     for (const overlay of scene.overlays) drawOverlay(context, overlay);
   }
-  context.setTransform(dpr, 0, 0, dpr, 0, 0);
+  context.setTransform(dpr, 0, 0, dpr, pane.left * dpr, pane.top * dpr);
   if (scene.lasso)
     paintLasso(
       context,
@@ -43,13 +58,46 @@ export function paintOverlay(context, scene, viewport, dpr, colours) {
     paintClick(context, toStage(viewport, click), click.positive, colours);
 }
 
-/** Draw an overlay, or the part of it between `from` and `until`. */
-function drawOverlay(context, { bitmap, left, top, right, from = left, until = right }) {
+/** Paint within a pane only; the one pane of an undivided stage needs no cutting. */
+function within(context, { left, top, width, height }, panes, dpr, paint) {
+  if (panes === 1) {
+    paint();
+    return;
+  }
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.beginPath();
+  context.rect(
+    Math.round(left * dpr),
+    Math.round(top * dpr),
+    Math.round(width * dpr),
+    Math.round(height * dpr),
+  );
+  context.clip();
+  paint();
+  context.restore();
+}
+
+/** Draw an overlay, or the part of it between `from` and `until`; a coarser one is stretched. */
+function drawOverlay(
+  context,
+  { bitmap, left, top, right, bottom, from = left, until = right },
+) {
   const first = Math.max(left, from);
   const width = Math.min(right, until) - first;
   if (width <= 0) return;
-  const { height } = bitmap;
-  context.drawImage(bitmap, first - left, 0, width, height, first, top, width, height);
+  const fine = bitmap.width / (right - left);
+  context.drawImage(
+    bitmap,
+    (first - left) * fine,
+    0,
+    width * fine,
+    bitmap.height,
+    first,
+    top,
+    width,
+    bottom - top,
+  );
 }
 
 function clear(context) {
@@ -57,8 +105,9 @@ function clear(context) {
   context.clearRect(0, 0, context.canvas.width, context.canvas.height);
 }
 
-function place(context, { scale, left, top }, dpr) {
-  context.setTransform(scale * dpr, 0, 0, scale * dpr, left * dpr, top * dpr);
+function place(context, { scale, left, top }, dpr, pane) {
+  const [x, y] = [(pane.left + left) * dpr, (pane.top + top) * dpr];
+  context.setTransform(scale * dpr, 0, 0, scale * dpr, x, y);
 }
 
 /** A plus on the target's colour, or a minus on black: told apart without seeing colour. */

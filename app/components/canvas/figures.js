@@ -1,5 +1,6 @@
-/** J of mask and draft, on the frame and over the clip, worked out when there is time. */
+/** J of the first two runs compared, on the frame and over the clip, when there is time. */
 
+import { ANNOTATION } from "../studio/comparison.js";
 import { Agreement, mean } from "./agreement.js";
 
 const AFTER_MS = 150;
@@ -8,16 +9,15 @@ export class Figures {
   #parts;
   #agreement = new Agreement();
   #timer = 0;
+  #pair = "";
 
-  /** @param {object} parts session, sync, draft, player, compare */
+  /** @param {object} parts session, sync, layers, scene, player, compare */
   constructor(parts) {
     this.#parts = parts;
   }
 
-  /** Masks, draft or frame changed. */
+  /** Masks, runs or frame changed. */
   changed() {
-    const { session, draft, compare } = this.#parts;
-    compare.setAvailable(draft.id !== null && session.targetId !== null);
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
       this.#show();
@@ -34,15 +34,23 @@ export class Figures {
   }
 
   #show() {
-    const { session, sync, draft, player, compare } = this.#parts;
+    const { session, sync, layers, scene, player, compare } = this.#parts;
     const { targetId } = session;
-    if (!targetId || draft.id === null || player.playing) return;
+    const [first, second] = scene.runs.map(({ key }) => key);
+    if (!targetId || !second || player.playing) return;
+    if (this.#pair !== `${first} ${second}`) this.#agreement.clear();
+    this.#pair = `${first} ${second}`;
     const states = sync.frames(targetId);
+    const runsOf = (key, frameIndex) =>
+      key === ANNOTATION
+        ? states.get(frameIndex)?.target.runs
+        : layers.layer(key)?.runs(frameIndex);
     const agreed = (frameIndex) => {
-      const state = states.get(frameIndex);
-      const runs = draft.runs(frameIndex);
-      return this.#agreement.frame(frameIndex, state?.target.runs, runs, state?.ignore.runs);
+      const ignore = states.get(frameIndex)?.ignore.runs;
+      const [one, other] = [runsOf(first, frameIndex), runsOf(second, frameIndex)];
+      return this.#agreement.frame(frameIndex, one, other, ignore);
     };
-    compare.showFigures(agreed(player.shown ?? player.wanted), mean([...draft.frames].map(agreed)));
+    const frames = Array.from({ length: player.frameCount }, (_, frameIndex) => frameIndex);
+    compare.showFigures(agreed(player.shown ?? player.wanted), mean(frames.map(agreed)));
   }
 }

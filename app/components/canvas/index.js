@@ -5,6 +5,7 @@
  */
 
 import { api } from "../studio/api.js";
+import { comparison } from "../studio/comparing.js";
 import { keys } from "../studio/keys.js";
 import { session } from "../studio/session.js";
 import { Actions } from "./actions.js";
@@ -20,13 +21,18 @@ import { MaskSync } from "./mask_sync.js";
 import { buildNotices } from "./notices.js";
 import { Player } from "./player.js";
 import { listenToPointer } from "./pointer.js";
+import { RunLayers } from "./run_layers.js";
 import { Scene } from "./scene.js";
 import { Screen } from "./screen.js";
 import { Stage } from "./stage.js";
+import { Strip } from "./strip.js";
 import { Timeline } from "./timeline.js";
 import { buildToolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 import { buildTransport } from "./transport.js";
+
+const NOT_SEEN =
+  "The annotation is not in view here: show Both, or compare it, before you draw.";
 
 /**
  * Build the canvas inside `root`, once; a second call returns the first one's canvas.
@@ -54,8 +60,10 @@ class Canvas {
   #stage;
   #tools;
   #screen;
+  #layers;
   #compare;
   #figures;
+  #strip;
   #actions;
   #notices;
   #timeline;
@@ -100,11 +108,19 @@ class Canvas {
       needTarget: () => this.#actions.needTarget(),
       changed: () => this.#toolsChanged(),
     });
+    this.#layers = new RunLayers({
+      ...this.#parts,
+      comparison,
+      changed: (frames, what) => this.#runChanged(frames, what),
+      failed,
+    });
+    this.#scene.useLayers(this.#layers);
     this.#compare = new Compare({
-      scene: this.#scene,
-      stage: this.#stage,
+      ...this.#parts,
+      comparison,
       keys,
-      changed: () => this.#screen.request(),
+      changed: () => this.#screen?.request(),
+      needMaps: () => this.#actions?.wantSoftMaps(),
     });
     this.#figures = new Figures(this.#parts);
     this.#notices = buildNotices({
@@ -129,6 +145,7 @@ class Canvas {
       player: this.#player,
       sync: this.#sync,
       draft: this.#draft,
+      layers: this.#layers,
       scene: this.#scene,
       stage: this.#stage,
       tools: this.#tools,
@@ -163,12 +180,13 @@ class Canvas {
       "div",
       { class: "rsc-view" },
       this.#stage.root,
-      this.#compare.line,
-      this.#compare.bar,
+      ...this.#compare.nodes,
       ...this.#notices.nodes,
     );
-    const below = [toolbar.root, transport.root, timeline.root];
-    this.#root.replaceChildren(element("div", { class: "rsc-frame" }, view, ...below));
+    this.#strip = new Strip(this.#palette, comparison, (frameIndex) => actions.goTo(frameIndex));
+    const below = [toolbar.root, transport.root, timeline.root, this.#strip.root];
+    const frame = element("div", { class: "rsc-frame" }, this.#compare.bar, view, ...below);
+    this.#root.replaceChildren(frame);
   }
 
   // -- listening -------------------------------------------------------------------------------
@@ -182,7 +200,10 @@ class Canvas {
     hear("clip", () => this.#clipChanged());
     hear("target", () => this.#targetChanged());
     hear("draft", () => this.#draftChanged());
-    hear("draft-frames", ({ draft_id: id }) => id === this.#draft.id && this.#draftChanged());
+    hear("draft-frames", ({ draft_id: id }) => {
+      if (id === this.#draft.id) this.#draftChanged();
+      this.#layers.delivered(id);
+    });
     hear("threshold", () => this.#thresholdChanged());
     hear("range", () => this.#rangeChanged());
     hear("engine", () => this.#toolsChanged());
@@ -191,6 +212,12 @@ class Canvas {
       if (!this.#sync.telling) this.#sync.refresh(id, frames ?? null);
     });
     hear("connection", ({ up }) => up && this.#sync.retryAll());
+
+    const compared = (type, listener) =>
+      comparison.addEventListener(type, () => this.#isAlive() && listener(), { signal });
+    compared("runs", () => this.#runsChanged());
+    compared("threshold", () => this.#compare.thresholdChanged());
+    compared("view-wanted", () => this.#compare.choose(comparison.wanted));
 
     const theme = new MutationObserver(() => this.#themeChanged());
     for (const node of [document.documentElement, document.body]) {
@@ -209,10 +236,11 @@ class Canvas {
       this.#stage,
       this.#tools,
       {
-        shownFrame: () => player.shown,
+        shownFrame: () => (this.#scene.showsAnnotation ? player.shown : null),
         pressed: () => {
           this.#actions.pause();
-          if (!this.#tools.paints) this.#screen.clicked();
+          if (!this.#scene.showsAnnotation) session.notice(NOT_SEEN, "info");
+          else if (!this.#tools.paints) this.#screen.clicked();
         },
         isSpaceHeld: () => this.#actions.isSpaceHeld,
         spaceDragged: () => this.#actions.spaceDragged(),
@@ -232,7 +260,8 @@ class Canvas {
     this.#end.abort();
     this.#takeKeysBack();
     this.#frames.setClip(null);
-    for (const part of [this.#screen, this.#actions, this.#stage, this.#timeline, this.#compare])
+    const { screen, stage, compare } = this.#parts;
+    for (const part of [screen, stage, compare, this.#actions, this.#timeline, this.#strip])
       part.close();
     this.#figures.close();
     this.#sync.close();
@@ -254,6 +283,7 @@ class Canvas {
       this.#sync.open(clip.id, sizeOf(clip), targets, session.targetId);
     }
     this.#targetChanged();
+    this.#runsChanged();
   }
 
   #openClip(clip) {
@@ -270,8 +300,21 @@ class Canvas {
     this.#display.showClip();
     this.#screen.open();
     this.#timeline.open(clip);
+    this.#strip.open(clip?.frame_count ?? 0);
     this.#rangeChanged();
     this.#draftChanged();
+  }
+
+  #runsChanged() {
+    this.#compare.runsChanged();
+    this.#figures.changed();
+  }
+
+  /** Masks or soft maps of a run compared are here. */
+  #runChanged(frames, what) {
+    this.#scene.forget(frames);
+    if (what !== "map") this.#figures.changed();
+    this.#screen.request();
   }
 
   #targetChanged() {
@@ -285,6 +328,7 @@ class Canvas {
     const clip = this.#clip;
     this.#draft.setThreshold(session.threshold);
     this.#draft.show(clip ? session.draft : null, clip ? sizeOf(clip) : null);
+    this.#compare.runsChanged();
     this.#actions.wantSoftMaps();
   }
 
@@ -302,12 +346,14 @@ class Canvas {
 
   #themeChanged() {
     this.#palette.reread();
+    this.#strip.repaint();
     this.#overlayChanged(null);
   }
 
   #masksChanged(targetId, frames) {
     this.#overlayChanged(frames);
     if (targetId !== session.targetId) return;
+    if (!comparison.annotated) this.#runsChanged();
     this.#screen.answered(this.#sync.frame(targetId, this.#actions.here).queue.length === 0);
     this.#display.showState();
   }
@@ -335,6 +381,7 @@ class Canvas {
 
   #frameShown(frameIndex) {
     this.#display.showFrame(frameIndex);
+    this.#strip.showFrame(frameIndex);
     if (!this.#player.playing) return;
     this.#actions.wantSoftMaps();
     session.setFrame(frameIndex, { from: "canvas" });

@@ -4,8 +4,9 @@
  * @typedef {import("./compose.js").Layer} Layer
  * @typedef {import("./brush.js").Rect} Rect
  * @typedef {{runs?: Uint32Array, pixels?: Uint8Array, colour: number[], manner: string,
- *   strokes?: {touched: Uint32Array, value: 0|1}[], minus?: Source}} Source  what a layer is made
- *   from; `minus` is taken away from it
+ *   strokes?: {touched: Uint32Array, value: 0|1}[], minus?: Source, both?: Source,
+ *   dash?: number}} Source  what a layer is made from; `minus` is taken away from it, and only what
+ *   is in `both` too is left
  * @typedef {{bitmap: ImageBitmap | OffscreenCanvas, left: number, top: number,
  *   right: number, bottom: number}} Overlay  in frame pixels
  */
@@ -24,11 +25,12 @@ export function decodeLayer(source, size, pixels, scratch) {
     decodeInto(scratch, stroke.touched);
     for (let at = 0; at < pixels.length; at++) if (scratch[at]) pixels[at] = stroke.value;
   }
-  if (source.minus) {
-    const taken =
-      source.minus.pixels ??
-      decodeLayer(source.minus, size, scratch, new Uint8Array(pixels.length));
-    for (let at = 0; at < pixels.length; at++) if (taken[at]) pixels[at] = 0;
+  const other = source.minus ?? source.both;
+  if (other) {
+    const keeps = source.minus ? 0 : 1;
+    const found =
+      other.pixels ?? decodeLayer(other, size, scratch, new Uint8Array(pixels.length));
+    for (let at = 0; at < pixels.length; at++) if (found[at] !== keeps) pixels[at] = 0;
   }
   return pixels;
 }
@@ -45,10 +47,12 @@ export class OverlayCache {
   #kept = new Map(); // frame index -> Overlay | null
   #buffers = [];
   #words = new Uint32Array(0);
+  #keeps;
 
-  /** @param {{width: number, height: number}} size of the clip's frames */
-  constructor(size) {
+  /** @param {{width: number, height: number}} size of the clip's frames @param {number} keeps */
+  constructor(size, keeps = KEPT) {
     this.size = size;
+    this.#keeps = keeps;
   }
 
   /** Forget frames whose masks changed, or all of them where the style did. */
@@ -74,7 +78,7 @@ export class OverlayCache {
   get(frameIndex, sources, style) {
     if (!this.#kept.has(frameIndex)) {
       this.#kept.set(frameIndex, this.#make(sources(), style));
-      if (this.#kept.size > KEPT) this.forget([this.#kept.keys().next().value]);
+      if (this.#kept.size > this.#keeps) this.forget([this.#kept.keys().next().value]);
     }
     return this.#kept.get(frameIndex) ?? null;
   }

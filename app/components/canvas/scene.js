@@ -1,22 +1,31 @@
-/** What lies over a frame: which masks, in which colours, from the bottom up. */
+/** What lies over a frame in each pane: which masks, in which colours, from the bottom up. */
 
+import { ANNOTATION } from "../studio/comparison.js";
 import { otherTarget } from "./colours.js";
+import { HeatCache } from "./heat_cache.js";
 import { OverlayCache } from "./overlay.js";
 import { pendingStrokes, shownClicks } from "./state.js";
 import { grainOf } from "./viewport.js";
 
-/**
- * What of a frame is shown: "both" the annotation and the draft; "mask" or "draft" alone;
- * "difference": only what one has and the other has not, each in its colour.
- */
-const VIEWS = ["both", "mask", "draft", "difference"];
+const KEPT_OF_A_RUN = 24; // overlays; the annotation being edited keeps more
+const WORKING = "both";
 
+/**
+ * What of a frame is shown, `runs` being those compared:
+ *   both: the annotation and the draft that is shown, for editing; side: a pane for every run;
+ *   wipe: the first run left of the divider, the second right of it; flicker: one run in turn;
+ *   difference: only the first, only the second, both; contours: the outlines of all;
+ *   heat: a pane for every draft with its soft map
+ *
+ * @typedef {"both" | "side" | "wipe" | "flicker" | "difference" | "contours" | "heat"} View
+ */
 export class Scene {
   #session;
   #sync;
   #draft;
   #palette;
-  #caches = new Map(); // view -> OverlayCache
+  #layers = null;
+  #caches = new Map(); // what is shown -> OverlayCache, or HeatCache
   #style = { opacity: 0.45, grain: 1 };
 
   constructor(session, sync, draft, palette) {
@@ -25,19 +34,37 @@ export class Scene {
     this.#draft = draft;
     this.#palette = palette;
     this.hidden = false;
-    this.view = "both"; // or "wipe": the mask left of the divider, the draft right of it
+    this.view = WORKING;
+    this.runs = []; // {key, variable} of those compared
+    this.turn = 0; // whose turn it is while flickering
     this.divider = 0.5; // of the frame's width
     this.preview = null; // {frameIndex, runs}
     this.live = null; // a stroke under way: {frameIndex, overlay}
   }
 
+  /** @param {import("./run_layers.js").RunLayers} layers the masks of the runs compared */
+  useLayers(layers) {
+    this.#layers = layers;
+  }
+
   /** Frames of another size. */
   setSize(size) {
     this.forget(null);
-    this.#caches = new Map(VIEWS.map((view) => [view, new OverlayCache(size)]));
+    this.#caches.clear();
     this.size = size;
     this.preview = null;
     this.live = null;
+  }
+
+  /** Compare other runs. */
+  setRuns(runs) {
+    this.runs = runs;
+    this.turn = 0;
+    for (const [name, cache] of this.#caches) {
+      if (name === WORKING) continue;
+      cache.forget(null);
+      this.#caches.delete(name);
+    }
   }
 
   get opacity() {
@@ -62,19 +89,62 @@ export class Scene {
     for (const cache of this.#caches.values()) cache.forget(frameIndices);
   }
 
-  /** The sources of a frame's overlay, bottom first; `editing` names a layer that must be there. */
-  sources(frameIndex, view = "both", editing = null) {
-    const draft = view === "mask" ? null : this.#draftSource(frameIndex);
-    const target = view === "draft" ? null : this.#layerSource(frameIndex, "target", editing);
+  /** The runs with a pane of their own, or null for one pane of all. */
+  get paneRuns() {
+    if (this.view === "side") return this.runs;
+    if (this.view === "heat") return this.runs.filter(({ key }) => key !== ANNOTATION);
+    return null;
+  }
+
+  /** Whether what a person draws now would be seen. */
+  get showsAnnotation() {
+    if (this.view === WORKING) return true;
+    return this.view !== "heat" && this.runs.some(({ key }) => key === ANNOTATION);
+  }
+
+  // -- sources ---------------------------------------------------------------------------------
+
+  /** The sources of the working view, bottom first; `editing` names a layer that must be there. */
+  #working(frameIndex, editing = null) {
+    const mask = this.#draft.mask(frameIndex);
+    const draft = mask && { ...mask, colour: this.#palette.rgb("--rs-draft"), manner: "fill" };
+    const target = this.#layerSource(frameIndex, "target", editing);
     const ignore = this.#layerSource(frameIndex, "ignore", editing);
-    if (view === "difference" && draft && target) {
-      const missed = { ...draft, minus: target };
-      const extra = { ...target, minus: draft };
-      return [missed, extra, ignore].filter(Boolean);
-    }
     // The annotation lies on the draft; the draft's outline lies on both, so that neither hides.
     const line = draft && (target || ignore) ? { ...draft, manner: "line" } : null;
     return [...this.#otherTargets(frameIndex), draft, target, ignore, line].filter(Boolean);
+  }
+
+  /** One run with Ignore, as a pane or a side of the divider shows it. */
+  #alone(frameIndex, run, editing = null) {
+    const mask = this.#runSource(frameIndex, run, editing);
+    const ignore = this.#layerSource(frameIndex, "ignore", editing);
+    return [mask, ignore].filter(Boolean);
+  }
+
+  /** Only the first in stripes across, only the second in stripes down, both in a pale tint. */
+  #difference(frameIndex) {
+    const [first, second] = this.runs.map((run) => this.#runSource(frameIndex, run));
+    const ignore = this.#layerSource(frameIndex, "ignore");
+    if (!first || !second) return [first, second, ignore].filter(Boolean);
+    const both = { ...first, both: second, colour: [255, 255, 255], manner: "shared" };
+    const only = { ...first, minus: second, manner: "rows" };
+    const other = { ...second, minus: first, manner: "columns", dash: 1 };
+    return [both, only, other, ignore].filter(Boolean);
+  }
+
+  #contours(frameIndex) {
+    const lines = this.runs.map((run, place) => {
+      const source = this.#runSource(frameIndex, run);
+      return source && { ...source, manner: "line", dash: place, wide: 2 };
+    });
+    return [this.#layerSource(frameIndex, "ignore"), ...lines].filter(Boolean);
+  }
+
+  #runSource(frameIndex, { key, variable }, editing = null) {
+    if (key === ANNOTATION) return this.#layerSource(frameIndex, "target", editing);
+    const mask = this.#layers.layer(key)?.mask(frameIndex);
+    return mask ? { ...mask, colour: this.#palette.rgb(variable), manner: "fill" } : null;
   }
 
   #otherTargets(frameIndex) {
@@ -89,12 +159,7 @@ export class Scene {
       .filter(({ runs }) => runs.length);
   }
 
-  #draftSource(frameIndex) {
-    const mask = this.#draft.mask(frameIndex);
-    return mask && { ...mask, colour: this.#palette.rgb("--rs-draft"), manner: "fill" };
-  }
-
-  #layerSource(frameIndex, layer, editing) {
+  #layerSource(frameIndex, layer, editing = null) {
     const { targetId } = this.#session;
     const state = targetId ? this.#sync.frame(targetId, frameIndex) : null;
     const strokes = state ? pendingStrokes(state, layer) : [];
@@ -104,15 +169,39 @@ export class Scene {
     return { layer, runs, strokes, colour, manner: layer === "ignore" ? "hatch" : "fill" };
   }
 
-  #cached(frameIndex, view) {
-    const sources = () => this.sources(frameIndex, view);
-    return this.#caches.get(view)?.get(frameIndex, sources, this.#style) ?? null;
+  // -- overlays --------------------------------------------------------------------------------
+
+  #cache(name) {
+    if (!this.#caches.has(name)) {
+      const cache = name.startsWith("heat ")
+        ? new HeatCache(this.size)
+        : new OverlayCache(this.size, name === WORKING ? undefined : KEPT_OF_A_RUN);
+      this.#caches.set(name, cache);
+    }
+    return this.#caches.get(name);
+  }
+
+  #overlay(name, frameIndex, sources) {
+    return this.#cache(name).get(frameIndex, sources, this.#style);
+  }
+
+  #run(frameIndex, run) {
+    return this.#overlay(run.key, frameIndex, () => this.#alone(frameIndex, run));
+  }
+
+  #heat(frameIndex, { key }) {
+    const layer = this.#layers.layer(key);
+    const map = layer?.map(frameIndex);
+    return this.#cache(`heat ${key}`).get(frameIndex, map, layer?.cut, this.#style);
   }
 
   /** Begin a stroke on a frame. @returns the layer's pixels, and how to show what changed */
   beginStroke(frameIndex, layer) {
-    const sources = this.sources(frameIndex, "both", layer);
-    const live = this.#caches.get("both").live(sources, this.#style);
+    const annotation = this.paneRuns?.find(({ key }) => key === ANNOTATION);
+    const sources = annotation
+      ? this.#alone(frameIndex, annotation, layer)
+      : this.#working(frameIndex, layer);
+    const live = this.#cache(WORKING).live(sources, this.#style);
     this.live = { frameIndex, overlay: live.overlay };
     const { pixels } = live.layers.find((one) => one.layer === layer);
     return { pixels, repaint: live.repaint };
@@ -122,38 +211,73 @@ export class Scene {
     this.live = null;
   }
 
-  /** The overlays of a frame, bottom first; `from` and `until` cut one, in frame pixels. */
-  overlays(frameIndex) {
-    if (this.hidden || !this.#caches.size) return [];
+  /**
+   * What is drawn over a frame, pane by pane: overlays, bottom first (`from` and `until` cut one,
+   * in frame pixels), clicks, and whether the person may draw there.
+   */
+  panes(frameIndex) {
+    const { paneRuns } = this;
+    if (this.hidden || !this.size) {
+      const empty = { overlays: [], clicks: [], editable: false };
+      return Array.from({ length: paneRuns?.length || 1 }, () => empty);
+    }
     const live = this.live?.frameIndex === frameIndex ? this.live.overlay : null;
     const preview = this.preview?.frameIndex === frameIndex ? this.#previewOverlay() : null;
-    return [...(live ? [live] : this.#viewed(frameIndex)), preview].filter(Boolean);
+    const clicks = this.#clicks(frameIndex);
+    if (!paneRuns?.length) {
+      const overlays = [...(live ? [live] : this.#viewed(frameIndex)), preview].filter(Boolean);
+      return [{ overlays, clicks: this.#whole ? clicks : [], editable: true }];
+    }
+    return paneRuns.map((run) => {
+      if (this.view === "heat") {
+        const overlays = [this.#heat(frameIndex, run)].filter(Boolean);
+        return { overlays, clicks: [], editable: false };
+      }
+      const editable = run.key === ANNOTATION;
+      const shown = editable && live ? live : this.#run(frameIndex, run);
+      const overlays = [shown, editable ? preview : null].filter(Boolean);
+      return { overlays, clicks: editable ? clicks : [], editable };
+    });
+  }
+
+  /** Whether the annotation is in sight this moment, in the one pane. */
+  get #whole() {
+    if (this.view === "flicker") return this.runs[this.turn]?.key === ANNOTATION;
+    return this.showsAnnotation;
   }
 
   #viewed(frameIndex) {
-    if (this.view !== "wipe") return [this.#cached(frameIndex, this.view)];
-    const at = this.divider * this.size.width;
-    const mask = this.#cached(frameIndex, "mask");
-    const draft = this.#cached(frameIndex, "draft");
-    return [mask && { ...mask, until: at }, draft && { ...draft, from: at }];
+    const { view, runs } = this;
+    if (view === "wipe" && runs.length > 1) {
+      const at = this.divider * this.size.width;
+      const [first, second] = runs.slice(0, 2).map((run) => this.#run(frameIndex, run));
+      return [first && { ...first, until: at }, second && { ...second, from: at }];
+    }
+    if (view === "flicker" && runs.length) {
+      return [this.#run(frameIndex, runs[this.turn % runs.length])];
+    }
+    if (view === "difference" && runs.length > 1) {
+      return [this.#overlay(view, frameIndex, () => this.#difference(frameIndex))];
+    }
+    if (view === "contours" && runs.length) {
+      return [this.#overlay(view, frameIndex, () => this.#contours(frameIndex))];
+    }
+    return [this.#overlay(WORKING, frameIndex, () => this.#working(frameIndex))];
   }
 
   #previewOverlay() {
-    this.preview.overlay ??= this.#caches
-      .get("both")
-      .once([{ runs: this.preview.runs, colour: [255, 255, 255], manner: "dashed" }], this.#style);
+    const white = { runs: this.preview.runs, colour: [255, 255, 255], manner: "dashed" };
+    this.preview.overlay ??= this.#cache(WORKING).once([white], this.#style);
     return this.preview.overlay;
   }
 
-  /** Make the overlay of a frame that is likely to be shown next. */
+  /** Make the overlays of a frame that is likely to be shown next. */
   prepare(frameIndex) {
-    if (!this.hidden && this.#caches.size) this.#viewed(frameIndex);
+    if (!this.hidden && this.size) this.panes(frameIndex);
   }
 
-  /** The clicks to draw on a frame. */
-  clicks(frameIndex) {
+  #clicks(frameIndex) {
     const { targetId } = this.#session;
-    if (!targetId || this.hidden || this.view === "draft") return [];
-    return shownClicks(this.#sync.frame(targetId, frameIndex));
+    return targetId ? shownClicks(this.#sync.frame(targetId, frameIndex)) : [];
   }
 }

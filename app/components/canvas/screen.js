@@ -4,7 +4,6 @@ import { paintOverlay, paintPicture } from "./draw.js";
 
 const SKELETON_AFTER_MS = 120;
 const STATS_EVERY_MS = 250;
-const NOTHING = { overlays: [], clicks: [], lasso: null, box: null };
 
 export class Screen {
   #parts;
@@ -13,6 +12,7 @@ export class Screen {
   #painted = null; // the frame on the canvases
   #waitingSince = 0;
   #drawMs = 0;
+  #lastMs = 0;
   #clickAt = null;
   #clickMs = null; // from the last click to the painting of its answer; null while it waits
   #answered = false;
@@ -74,6 +74,7 @@ export class Screen {
     return {
       ...player.stats(performance.now()),
       drawMs: this.#drawMs,
+      lastMs: this.#lastMs,
       clickMs: this.#clickMs,
       cached: frames.bitmaps.size,
       frameIndex: this.#painted,
@@ -110,35 +111,35 @@ export class Screen {
   #paint(frameIndex) {
     const { stage, frames, scene, tools, palette } = this.#parts;
     const began = performance.now();
-    const { viewport, dpr } = stage;
+    const { viewport, dpr, panes } = stage;
     const bitmap = frames.get(frameIndex);
     // A frame shown for long may have left the cache; its picture is then still on the canvas.
     if (bitmap)
-      paintPicture(stage.pictureContext, bitmap, viewport, dpr, palette.css("--rs-picture"));
-    const drawn = {
-      overlays: scene.overlays(frameIndex),
-      clicks: scene.clicks(frameIndex),
-      lasso: tools.lasso,
-      box: tools.box,
-    };
+      paintPicture(stage.pictureContext, bitmap, panes, viewport, dpr, palette.css("--rs-picture"));
+    const drawn = scene.panes(frameIndex).map((pane) => ({
+      ...pane,
+      lasso: pane.editable ? tools.lasso : null,
+      box: pane.editable ? tools.box : null,
+    }));
     const colours = {
       target: palette.css("--rs-target"),
       lasso: palette.css(tools.layer === "ignore" ? "--rs-ignore" : "--rs-target"),
     };
-    paintOverlay(stage.overlayContext, drawn, viewport, dpr, colours);
+    paintOverlay(stage.overlayContext, drawn, panes, viewport, dpr, colours);
     this.#painted = frameIndex;
     if (this.#answered && this.#clickAt !== null) {
       this.#clickMs = performance.now() - this.#clickAt;
       this.#clickAt = null;
     }
-    this.#drawMs += 0.1 * (performance.now() - began - this.#drawMs);
+    this.#lastMs = performance.now() - began;
+    this.#drawMs += 0.1 * (this.#lastMs - this.#drawMs);
   }
 
   #paintNothing() {
     const { stage, palette } = this.#parts;
-    const { viewport, dpr } = stage;
-    paintPicture(stage.pictureContext, null, viewport, dpr, palette.css("--rs-picture"));
-    paintOverlay(stage.overlayContext, NOTHING, viewport, dpr, {});
+    const { viewport, dpr, panes } = stage;
+    paintPicture(stage.pictureContext, null, panes, viewport, dpr, palette.css("--rs-picture"));
+    paintOverlay(stage.overlayContext, [], panes, viewport, dpr, {});
   }
 
   /** A skeleton where the first picture will be; a later one may take its time unnoticed. */

@@ -1,5 +1,7 @@
 /** A draft's soft map at another threshold, at the frame's size.  Pure. */
 
+import { places } from "./heat.js";
+
 /**
  * Resize a soft map bilinearly to the frame and keep what lies above the threshold.
  *
@@ -18,8 +20,8 @@ export function thresholdSoftMap(
   pixels = new Uint8Array(size.width * size.height),
 ) {
   const cut = threshold * 255;
-  const columns = samples(map.width, size.width);
-  const rows = samples(map.height, size.height);
+  const columns = places(map.width, size.width);
+  const rows = places(map.height, size.height);
   const line = new Float32Array(map.width);
   for (let y = 0; y < size.height; y++) {
     const above = rows.first[y] * map.width;
@@ -37,18 +39,4 @@ export function thresholdSoftMap(
     }
   }
   return pixels;
-}
-
-/** For each of `to` places along one axis: the two of `from` it lies between, and how far. */
-function samples(from, to) {
-  const first = new Int32Array(to);
-  const second = new Int32Array(to);
-  const blend = new Float32Array(to);
-  for (let place = 0; place < to; place++) {
-    const source = Math.min(from - 1, Math.max(0, ((place + 0.5) * from) / to - 0.5));
-    first[place] = Math.floor(source);
-    second[place] = Math.min(from - 1, first[place] + 1);
-    blend[place] = source - first[place];
-  }
-  return { first, second, blend };
 }

@@ -1,6 +1,7 @@
-/** The stage: two canvases on top of each other, and where the frame lies on them. */
+/** The stage: two canvases on top of each other, and where the frame lies on them, pane by pane. */
 
 import { element } from "./dom.js";
+import { cutPanes, paneAt } from "./panes.js";
 import { fit, panBy, pointerToStage, resized, toImage, zoomAt } from "./viewport.js";
 
 const MARGIN = 8;
@@ -8,14 +9,17 @@ const NO_SIZE = { width: 1, height: 1 };
 
 export class Stage {
   #fitted = true;
-  #size = { ...NO_SIZE };
+  #size = { ...NO_SIZE }; // of one pane
+  #whole = { ...NO_SIZE };
+  #held = null; // the pane a gesture began in: it stays there
   #observer;
 
   /** @param {() => void} changed called when the picture must be painted anew */
   constructor(changed) {
     this.changed = changed;
     this.image = NO_SIZE;
-    this.viewport = { scale: 1, left: 0, top: 0 };
+    this.viewport = { scale: 1, left: 0, top: 0 }; // within a pane, the same in all
+    this.panes = cutPanes(1, NO_SIZE, NO_SIZE);
     this.picture = element("canvas", { class: "rsc-picture", "aria-hidden": "true" });
     this.overlay = element("canvas", { class: "rsc-overlay", "aria-hidden": "true" });
     this.cursor = element("div", { class: "rsc-cursor", "aria-hidden": "true", hidden: true });
@@ -37,6 +41,12 @@ export class Stage {
     this.#observer = new ResizeObserver(() => this.#measure());
     this.#observer.observe(this.root);
     addEventListener("resize", this.#measureAgain); // another screen's pixels are no resize of ours
+    const hold = (event) => {
+      this.#held = event.type === "pointerdown" ? this.paneUnder(event) : null;
+    };
+    // The pane is known before any tool hears of the press.
+    this.root.addEventListener("pointerdown", hold, { capture: true });
+    for (const type of ["pointerup", "pointercancel"]) this.root.addEventListener(type, hold);
   }
 
   #measureAgain = () => this.#measure();
@@ -48,7 +58,24 @@ export class Stage {
   /** Frames of another size; the new one is fitted. */
   setImage(size) {
     this.image = size;
+    this.split(this.panes.length);
     this.zoomFit();
+  }
+
+  /** Show so many panes; the same part of the frame stays in the middle of each. */
+  split(count) {
+    this.panes = cutPanes(count, this.#whole, this.image);
+    const { width, height } = this.panes[0];
+    const after = { width, height };
+    this.viewport = this.#fitted
+      ? fit(this.image, after, MARGIN)
+      : resized(this.viewport, this.#size, after);
+    this.#size = after;
+  }
+
+  /** The number of the pane under a pointer. */
+  paneUnder(event) {
+    return paneAt(this.panes, this.place(event));
   }
 
   #measure() {
@@ -63,10 +90,8 @@ export class Stage {
         canvas.height = rows;
       }
     }
-    this.viewport = this.#fitted
-      ? fit(this.image, after, MARGIN)
-      : resized(this.viewport, this.#size, after);
-    this.#size = after;
+    this.#whole = after;
+    this.split(this.panes.length);
     // Setting a canvas's size empties it: paint now rather than show one empty frame.
     this.changed(true);
   }
@@ -77,10 +102,12 @@ export class Stage {
     this.changed();
   }
 
-  /** Zoom about a point of the stage, its middle by default. */
-  zoom(factor, about = { x: this.#size.width / 2, y: this.#size.height / 2 }) {
+  /** Zoom about a point of the stage, the middle of every pane by default. */
+  zoom(factor, about = null) {
     this.#fitted = false;
-    this.viewport = panBy(zoomAt(this.viewport, about, factor), 0, 0, this.image, this.#size);
+    const { width, height } = this.#size;
+    const held = about ? this.#inPane(about) : { x: width / 2, y: height / 2 };
+    this.viewport = panBy(zoomAt(this.viewport, held, factor), 0, 0, this.image, this.#size);
     this.changed();
   }
 
@@ -98,7 +125,12 @@ export class Stage {
 
   /** Where a pointer is, in frame pixels; may lie outside the frame. */
   imagePoint(event) {
-    return toImage(this.viewport, this.place(event));
+    return toImage(this.viewport, this.#inPane(this.place(event)));
+  }
+
+  #inPane(point) {
+    const pane = this.panes[this.#held ?? paneAt(this.panes, point)] ?? this.panes[0];
+    return { x: point.x - pane.left, y: point.y - pane.top };
   }
 
   /** Move the tool's cursor; `diameter` in frame pixels, or null for a tool without a circle. */

@@ -38,8 +38,8 @@ export const TABLE = Object.freeze([
   { group: "Draw", name: "brush-size", key: "Ctrl+Wheel", label: "Brush size", pointer: true },
 
   { group: "Look", name: "hide", key: "H", label: "Hide the overlay while held", hold: true },
-  { group: "Look", name: "compare", key: "C", label: "Compare mask and draft: both, wipe, difference" },
-  { group: "Look", name: "flicker", key: "F", label: "Flicker between mask and draft" },
+  { group: "Look", name: "compare", key: "C", label: "Compare runs: both, side by side, wipe, difference, contours, heat map" },
+  { group: "Look", name: "flicker", key: "F", label: "Flicker between the runs compared" },
   { group: "Look", name: "zoom-in", key: "+", label: "Zoom in", repeat: true },
   { group: "Look", name: "zoom-out", key: "-", label: "Zoom out", repeat: true },
   { group: "Look", name: "zoom-fit", key: "0", label: "Whole frame" },

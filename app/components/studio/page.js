@@ -2,6 +2,7 @@
 
 import { acceptDrops } from "./add_clips.js";
 import { mountClipPanel } from "./clip_panel.js";
+import { mountComparePanel } from "./compare_panel.js";
 import { mountDraftPanel } from "./draft_panel.js";
 import { mountExportPanel } from "./export_panel.js";
 import { mountExpressionPanel } from "./expression_panel.js";
@@ -25,6 +26,7 @@ const PARTS = {
   segment: mountSegmentState,
   drafts: mountDraftPanel,
   propagate: mountPropagateState,
+  compare: mountComparePanel,
   review: mountReviewPanel,
   export: mountExportPanel,
   jobs: mountJobBar,

@@ -9,7 +9,7 @@
 //   range       in and out of the clip {first, last}
 //   masks       masks changed elsewhere or by a job {target_id, frames, revision}
 //   draft-frames  a running draft delivered {draft_id, frames}
-//   ready, load-failed {message}, opening {id}, engine (segmenter or refiner chosen), theme {dark}
+//   tab {name} (of the right panel), ready, load-failed {message}, opening {id}, engine (segmenter or refiner chosen), theme {dark}
 //   job {job}, upload, worker {state, message}, connection {up}, saved {state, at}, notice {text, kind, action}
 
 import { address, api, ApiError, tabId } from "./api.js";

@@ -1,9 +1,10 @@
 // The tabs of the right panel: what to do with the selected expression.
 
 import { h } from "./dom.js";
+import { session } from "./session.js";
 
 const STORED = "refscribe.tab";
-const TABS = [["draft", "Draft"], ["propagate", "Propagate"], ["review", "Review"], ["export", "Export"]];
+const TABS = [["draft", "Draft"], ["propagate", "Propagate"], ["compare", "Compare"], ["review", "Review"], ["export", "Export"]];
 
 /** The panels are Gradio columns with the ids rs-tab-<name>; the studio's class says which one shows. */
 export function mountTabs(element) {
@@ -21,6 +22,7 @@ export function mountTabs(element) {
 
   function choose(chosen) {
     document.getElementById("rs-studio").dataset.tab = chosen;
+    session.dispatchEvent(new CustomEvent("tab", { detail: { name: chosen } }));
     TABS.forEach(([name], place) => {
       buttons[place].setAttribute("aria-selected", name === chosen);
       buttons[place].tabIndex = name === chosen ? 0 : -1;

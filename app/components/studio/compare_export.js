@@ -1,0 +1,85 @@
+// Taking a comparison out: the figure for a paper, its numbers, the masks, a video.
+
+import { address, api } from "./api.js";
+import { comparison } from "./comparing.js";
+import { count, h } from "./dom.js";
+import { readFrames, spread } from "./frame_choice.js";
+import { session } from "./session.js";
+
+const FORMATS = [
+  ["png", "Figure, PNG", true],
+  ["pdf", "Figure, PDF", true],
+  ["csv", "Numbers, CSV", true],
+  ["json", "Numbers, JSON", true],
+  ["masks", "Masks of every run", false],
+  ["side-by-side", "Video, side by side", false],
+  ["wipe", "Video, wipe", false],
+];
+const SHOWN = 5; // frames of a figure, unless others are asked for
+
+/** The form, and what became of the last export. */
+export function mountCompareExport() {
+  const boxes = FORMATS.map(([name, words, chosen]) =>
+    h("label", { class: "rs-check" }, h("input", { type: "checkbox", name, checked: chosen, onchange: draw }), words));
+  const frames = h("input", { class: "rs-field", type: "text", "aria-label": "Frames of the figure", "aria-describedby": "rs-compare-frames-said", oninput: draw });
+  const said = h("p", { class: "rs-field-error rs-small-text", id: "rs-compare-frames-said", role: "alert" });
+  const write = h("button", { type: "button", class: "rs-button rs-primary rs-wide-button", onclick: start }, "Export comparison");
+  const result = h("div", { class: "rs-export rs-compare-result", "aria-live": "polite" });
+  const node = h("details", { class: "rs-details" },
+    h("summary", {}, "Export"),
+    h("fieldset", { class: "rs-checks" }, h("legend", {}, "Formats"), ...boxes),
+    h("label", { class: "rs-label rs-frames-label" }, "Frames", frames),
+    said, write, result,
+  );
+  let jobId = null;
+
+  function chosen() {
+    return boxes.map((box) => box.firstChild).filter((input) => input.checked).map((input) => input.name);
+  }
+
+  function draw() {
+    node.hidden = comparison.runs.length < 2;
+    const usual = spread(session.frameCount, SHOWN);
+    frames.placeholder = usual.join(", ");
+    const { error } = readFrames(frames.value, session.frameCount);
+    if (said.textContent !== error) said.textContent = error;
+    const job = session.jobs.get(jobId);
+    const busy = job && ["queued", "running"].includes(job.state);
+    write.disabled = busy || error !== "" || !chosen().length;
+    write.title = chosen().length ? "" : "Choose at least one format";
+    result.replaceChildren(...drawResult(job));
+  }
+
+  function drawResult(job) {
+    if (!job) return [];
+    if (job.state === "failed") return [h("p", { class: "rs-warning" }, job.message)];
+    if (job.state === "cancelled") return [h("p", { class: "rs-muted" }, "The export was cancelled; nothing was written.")];
+    if (job.state !== "done" || !job.result) return [h("p", { class: "rs-muted" }, "Writing: see the bar below.")];
+    const { folder, files, download } = job.result;
+    return [
+      h("p", { class: "rs-done-line" }, `${count(files, "file")} written.`),
+      h("code", { class: "rs-path", title: folder }, folder),
+      h("div", { class: "rs-row" }, h("a", { class: "rs-button rs-primary", href: address(download), download: "" }, "Download as zip")),
+    ];
+  }
+
+  async function start() {
+    const { frames: wanted } = readFrames(frames.value, session.frameCount);
+    await ask(session.clip.clip.id, {
+      runs: comparison.runs.map(({ key }) => key).filter((key) => key.startsWith("draft:")),
+      target_id: session.targetId,
+      frames: wanted ?? spread(session.frameCount, SHOWN),
+      formats: chosen(),
+    });
+  }
+
+  async function ask(clipId, body) {
+    const reply = await session.request(() => api.post(`/api/clips/${clipId}/comparison/export`, body));
+    if (!reply) return;
+    jobId = reply.job.id;
+    session.takeJob(reply.job, () => ask(clipId, body));
+    draw();
+  }
+
+  return { node, draw };
+}
