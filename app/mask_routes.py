@@ -21,7 +21,7 @@ from video_types import Mask
 
 LEAST_ZIPPED = 1024
 
-EditKind = Literal["stroke", "clear", "lasso"]
+EditKind = Literal["stroke", "clear", "lasso", "click"]
 
 
 class Verified(BaseModel):
@@ -107,8 +107,8 @@ def _add_masks(router: APIRouter, services: Services) -> None:
         if not sent:
             raise RefusedError("Expected at least one mask to save.")
         changes = [MaskChange(one.layer, one.frame_index, one.mask, one.seen) for one in sent]
-        # A lasso is drawn by hand like a stroke.
-        origin: Origin = "clear" if kind == "clear" else "stroke"
+        # A lasso is drawn by hand like a stroke; "click" is another reading of a click.
+        origin: Origin = "stroke" if kind == "lasso" else kind
         applied = apply_edit(services, request, target_id, clip.id, origin, changes)
         return applied_json(applied)
 

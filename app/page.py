@@ -129,18 +129,22 @@ def _propagate_tab() -> gr.Dropdown:
             filterable=False,
             elem_id="rs-refiner",
         )
-        overwrite = gr.Checkbox(
-            value=False,
-            label="also over frames edited or verified by hand",
-            container=False,
-            elem_id="rs-overwrite",
+        also = gr.CheckboxGroup(
+            [
+                ("all targets", "all"),
+                ("over frames edited or verified by hand", "overwrite"),
+                ("compute again what is up to date", "anew"),
+            ],
+            value=[],
+            label="Also",
+            elem_id="rs-propagate-also",
         )
         go = gr.Button("Propagate", variant="primary", size="md", elem_id="rs-propagate")
     refiner.input(fn=None, inputs=[refiner], js=_SET_ENGINE % "Refiner")
     go.click(
         fn=None,
-        inputs=[direction, overwrite],
-        js=_call("propagate_form", "propagate", "direction, overwrite"),
+        inputs=[direction, also],
+        js=_call("propagate_form", "propagate", "direction, also"),
         trigger_mode="multiple",
     )
     return refiner

@@ -18,6 +18,7 @@ from tests.app.conftest import (
     disc_x,
     read_masks,
     wait_for,
+    write_masks,
 )
 from tests.app.test_masks import stroke, verify
 
@@ -418,3 +419,15 @@ def test_looking_ahead_can_be_left_off_at_any_time(server, clip, target):
     assert server.ask("/api/prefetch", method="DELETE", headers=tab).status == 204
     assert server.ask("/api/prefetch", method="DELETE", headers=tab).status == 204
     assert click(server, target, 0, 0, ON_DISC).status == 200
+
+
+def test_another_reading_is_kept_as_the_answer_to_a_click(server, target):
+    click(server, target, 0, 0, ON_DISC)
+    chosen = write_masks((0, "target", 1, disc(50, 50, 12)))
+
+    reply = server.ask(f"/api/targets/{target}/masks?kind=click", chosen)
+
+    assert reply.status == 200
+    held = server.masks(target)["target", 0]
+    assert (held.version, held.origin, held.clicks) == (2, "click", ())
+    assert np.array_equal(held.mask, disc(50, 50, 12))

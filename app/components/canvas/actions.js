@@ -1,7 +1,7 @@
 /** What the person can do on the canvas, by pointer, key or button. */
 
-import { nextFrame, scores } from "./attention.js";
-import { isVerified, stateName } from "./state.js";
+import { lookList } from "../studio/look_list.js";
+import { isVerified, shownClicks } from "./state.js";
 
 const EMBED_AFTER_MS = 350;
 
@@ -56,20 +56,11 @@ export class Actions {
     screen.request();
   }
 
-  goToNext() {
-    const { session, sync, player, draft } = this.#parts;
-    const { targetId } = session;
-    if (!targetId) return;
-    const states = sync.frames(targetId);
-    const frames = Array.from({ length: player.frameCount }, (_, frameIndex) => {
-      const state = states.get(frameIndex);
-      return {
-        runs: state?.target.runs ?? [],
-        settled: state ? ["edited", "verified"].includes(stateName(state)) : false,
-        draft: draft.runs(frameIndex),
-      };
-    });
-    const next = nextFrame(scores(frames), this.here);
+  /** To the next (1) or previous (-1) frame of the list of those to look at. */
+  async goToLook(way) {
+    const { session } = this.#parts;
+    if (!session.targetId) return;
+    const next = await lookList.next(this.here, way);
     if (next === null) session.notice("No other frame stands out.", "info");
     else this.goTo(next);
   }
@@ -193,6 +184,40 @@ export class Actions {
     }
     const verified = empty || !isVerified(sync.frame(targetId, this.here));
     sync.verify(targetId, this.here, verified, empty);
+  }
+
+  /** Remove the clicks of the frame; the mask they corrected comes back. */
+  clearClicks() {
+    const { session, sync } = this.#parts;
+    const { targetId } = session;
+    if (!targetId || !shownClicks(sync.frame(targetId, this.here)).length) {
+      session.notice("This frame has no clicks.", "info");
+      return;
+    }
+    sync.edit(targetId, this.here, { kind: "clicks", clicks: [] });
+  }
+
+  /** Another reading of the last click, where the refiner was unsure. */
+  async nextReading() {
+    const { session, sync } = this.#parts;
+    if (!session.targetId) return;
+    const shown = await sync.nextReading(session.targetId, this.here);
+    session.notice(
+      shown
+        ? `Reading ${shown.place} of ${shown.count}.`
+        : "The refiner has no other reading here: it has them of a first click it is unsure of.",
+      "info",
+    );
+  }
+
+  /** Have the refiner draw what the mask was roughly painted over. */
+  redraw() {
+    const { session, sync } = this.#parts;
+    if (!session.targetId || !sync.frame(session.targetId, this.here).target.runs.length) {
+      session.notice("Paint the target roughly with the brush first.", "info");
+      return;
+    }
+    sync.redraw(session.targetId, this.here);
   }
 
   /** The target to edit; the first click on a clip makes one. @returns {Promise<number | null>} */

@@ -5,8 +5,9 @@
  * decisions to the server and back.
  */
 
-import { encode, frameList, readMasks, writeMasks } from "./runs.js";
 import { decodeLayer } from "./overlay.js";
+import { Readings } from "./readings.js";
+import { encode, frameList, readMasks, writeMasks } from "./runs.js";
 import { emptyFrame, isUnsaved, nextToSend, reduce } from "./state.js";
 
 const RETRY_MS = 3000;
@@ -14,6 +15,7 @@ const RETRY_MS = 3000;
 export class MaskSync {
   #api;
   #session;
+  #readings = new Readings();
   #targets = new Map(); // target id -> Map(frame index -> FrameState)
   #size = null;
   #clipId = null;
@@ -48,6 +50,7 @@ export class MaskSync {
     if (clipId !== this.#clipId) {
       this.#targets.clear();
       this.#failed.clear();
+      this.#readings.clear();
       this.#clipId = clipId;
       this.#size = size;
     }
@@ -164,7 +167,9 @@ export class MaskSync {
     if (edit.box) body.box = [edit.box.left, edit.box.top, edit.box.right, edit.box.bottom];
     if (this.#session.refiner) body.refiner = this.#session.refiner;
     const path = `/api/targets/${targetId}/frames/${frameIndex}/clicks`;
-    return readMasks(await this.#ask(path, body)).masks;
+    const { masks } = readMasks(await this.#ask(path, body));
+    this.#readings.note(targetId, masks);
+    return masks;
   }
 
   async #sendStroke(targetId, frameIndex, state, edit) {
@@ -196,6 +201,53 @@ export class MaskSync {
     if (this.#session.refiner) body.refiner = this.#session.refiner;
     const reply = await this.#ask(`/api/targets/${targetId}/frames/${frameIndex}/clicks`, body);
     return readMasks(reply).masks[0]?.runs ?? new Uint32Array(0);
+  }
+
+  /**
+   * Put the refiner's next reading of the last click in place of the one shown.
+   *
+   * @returns {Promise<{place: number, count: number} | null>} null where it had one reading only
+   */
+  async nextReading(targetId, frameIndex) {
+    return this.#onSettled(targetId, frameIndex, async (target) => {
+      const next = this.#readings.next(targetId, frameIndex, target.version);
+      if (!next) return null;
+      const entry = { frameIndex, layer: "target", version: target.version, runs: next.runs };
+      const body = writeMasks(this.#size, [entry]);
+      const path = `/api/targets/${targetId}/masks?kind=click`;
+      const reply = await this.#api.binary(path, { method: "POST", body });
+      const { versions } = JSON.parse(new TextDecoder().decode(reply));
+      this.#readings.chosen(targetId, frameIndex, versions[0].version);
+      await this.refresh(targetId, [frameIndex]);
+      return next;
+    });
+  }
+
+  /** Have the refiner read the mask of a frame, however rough, as what it was painted over. */
+  async redraw(targetId, frameIndex) {
+    return this.#onSettled(targetId, frameIndex, async (target) => {
+      const body = { seen: target.version };
+      if (this.#session.refiner) body.refiner = this.#session.refiner;
+      const reply = await this.#ask(`/api/targets/${targetId}/frames/${frameIndex}/redraw`, body);
+      this.#readings.note(targetId, readMasks(reply).masks);
+      this.#arrive(targetId, reply);
+      return true;
+    });
+  }
+
+  /** Do `work` with a frame's stored mask once nothing of it waits to be saved. */
+  async #onSettled(targetId, frameIndex, work) {
+    if (this.#refusedByFailure()) return null;
+    const settled = this.settled(targetId, frameIndex);
+    return this.#inTurn(async () => {
+      await settled;
+      let found = null;
+      await this.#session.change(async () => {
+        found = await work(this.frame(targetId, frameIndex).target);
+      });
+      if (found) this.#tell(targetId, [frameIndex]);
+      return found;
+    });
   }
 
   async #sendFailed(targetId, frameIndex, edit, error) {

@@ -2,10 +2,12 @@
 
 import { api } from "./api.js";
 import { duration, h, iconButton, listen } from "./dom.js";
+import { keys } from "./keys.js";
 import { session } from "./session.js";
 import { uploads } from "./uploads.js";
 
 const FAREWELL_MS = 6000;
+const PAUSABLE = ["propagate", "segment"];
 
 export function mountJobBar(element) {
   const ended = new Map(); // job id -> job, shown for a while after it ended (failures until dismissed)
@@ -13,6 +15,11 @@ export function mountJobBar(element) {
   const line = h("div", { class: "rs-job-line" });
   element.replaceChildren(line);
   draw();
+  keys.on("pause", () => {
+    const job = session.runningJobs.find((each) => each.kind === "propagate");
+    if (job) pause(job);
+    else session.notice("Nothing is being propagated.");
+  });
   listen(element, session, ["upload", "connection", "worker", "ready", "load-failed", "clip"], draw);
   listen(element, session, ["load-failed"], ({ detail }) => {
     line.replaceChildren(problem(detail.message, "Try again", () => session.retry()));
@@ -88,8 +95,11 @@ export function mountJobBar(element) {
       h("span", { class: "rs-ellipsis", title: job.title }, job.title),
       job.stage ? h("span", { class: "rs-muted rs-ellipsis" }, job.stage) : null,
       meter(job.done, job.total, job.title),
-      h("span", { class: "rs-number" }, job.state === "queued" ? "waiting" : job.total ? `${job.done} / ${job.total}` : `${job.done || ""}`),
+      h("span", { class: "rs-number" }, job.paused ? "paused" : job.state === "queued" ? "waiting" : job.total ? `${job.done} / ${job.total}` : `${job.done || ""}`),
       h("span", { class: "rs-muted rs-number" }, left),
+      PAUSABLE.includes(job.kind)
+        ? h("button", { type: "button", class: "rs-button rs-small", "aria-label": `${job.paused ? "Go on" : "Pause"}: ${job.title}`, onclick: () => pause(job) }, job.paused ? "Go on" : "Pause")
+        : null,
       h("button", { type: "button", class: "rs-button rs-small", "aria-label": `Cancel: ${job.title}`, onclick: (event) => cancel(job, event.currentTarget) }, "Cancel"),
     );
   }
@@ -116,6 +126,10 @@ export function mountJobBar(element) {
     button.disabled = true;
     await session.request(() => api.post(`/api/jobs/${job.id}/cancel`));
   }
+}
+
+async function pause(job) {
+  await session.request(() => api.post(`/api/jobs/${job.id}/${job.paused ? "resume" : "pause"}`));
 }
 
 /** Sentences that come and go above the bar. */

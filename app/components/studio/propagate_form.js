@@ -18,16 +18,23 @@ export function whyNotPropagate() {
   return busy ? "It is being propagated: see the bar below." : "";
 }
 
-/** Carry the mask of the frame shown; `direction` is both, forward or backward. */
-export async function propagate(direction, overwrite) {
+/**
+ * Carry the mask of the frame shown.
+ *
+ * @param {"both" | "forward" | "backward"} direction
+ * @param {string[]} also "overwrite": over frames settled by hand; "anew": what is up to date too;
+ *   "all": every target that has a mask on this frame
+ */
+export async function propagate(direction, also) {
   const reason = whyNotPropagate();
   if (reason) {
     session.notice(reason);
     return;
   }
   const [first, last] = session.range;
-  const body = { frame_index: session.frameIndex, direction, first, last, refiner: session.refiner, overwrite };
-  await ask(session.targetId, body);
+  const body = { frame_index: session.frameIndex, direction, first, last, refiner: session.refiner, overwrite: also.includes("overwrite"), anew: also.includes("anew") };
+  const targets = also.includes("all") ? session.clip.targets.map((target) => target.id) : [session.targetId];
+  for (const targetId of targets) await ask(targetId, body);
 }
 
 async function ask(targetId, body) {

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { h, listen } from "./dom.js";
 import { keys } from "./keys.js";
+import { lookList, REASONS } from "./look_list.js";
 import { session } from "./session.js";
 
 export function mountReviewPanel(element) {
@@ -16,11 +17,13 @@ export function mountReviewPanel(element) {
     act("verify-empty", "Verified empty"),
     act("next-to-look-at", "Next to look at"),
   );
+  const look = mountLookList();
   const absent = h("button", { type: "button", class: "rs-button", onclick: markAbsent });
   const panel = h("div", { class: "rs-review" },
     frame,
     buttons,
     h("div", { class: "rs-row" }, absent),
+    look,
     h("p", { class: "rs-muted" }, "Verified frames are never overwritten by a draft or by propagating."),
     bar,
     done,
@@ -63,6 +66,33 @@ async function markAbsent() {
   if (reply) session.dispatchEvent(new CustomEvent("masks", { detail: { target_id: targetId, frames } }));
 }
 
+const LISTED = 8;
+
+/** The frames to look at, the most urgent first; a press goes there. */
+function mountLookList() {
+  const list = h("ol", { class: "rs-look-list", "aria-label": "Frames to look at" });
+  const head = h("h3", {}, "To look at");
+  const node = h("div", { class: "rs-look" }, head, list);
+  lookList.addEventListener("look", draw);
+  draw();
+  return node;
+
+  function draw() {
+    const frames = lookList.frames ?? [];
+    head.textContent = lookList.frames === null || !frames.length ? "To look at" : `To look at: ${frames.length}`;
+    list.replaceChildren(...frames.slice(0, LISTED).map((frame) =>
+      h("li", {},
+        h("button", { type: "button", class: "rs-look-item", onclick: () => session.setFrame(frame.frame_index) },
+          h("span", { class: "rs-number" }, String(frame.frame_index)),
+          h("span", { class: "rs-look-urgency", style: `--urgency: ${frame.urgency.toFixed(2)}`, "aria-hidden": "true" }),
+          h("span", { class: "rs-ellipsis" }, REASONS[frame.reason] ?? frame.reason)))));
+    if (!frames.length) {
+      const words = session.targetId === null ? "Choose a target first." : lookList.frames === null ? "Looking …" : "No frame stands out.";
+      list.replaceChildren(h("li", { class: "rs-muted" }, words));
+    }
+  }
+}
+
 const REPAIRS = [
   ["fill-holes", "Fill holes", 0],
   ["drop-islands", "Drop islands", 0],
@@ -80,11 +110,24 @@ function mountRepair() {
   const here = h("button", { type: "button", class: "rs-button", onclick: () => run(session.frameIndex, session.frameIndex) });
   const range = h("button", { type: "button", class: "rs-button", onclick: () => run(...session.range) });
   choose();
+  const clearHere = h("button", { type: "button", class: "rs-button", onclick: () => clear(session.frameIndex, session.frameIndex) });
+  const clearRange = h("button", { type: "button", class: "rs-button", onclick: () => clear(...session.range) });
   const node = h("div", { class: "rs-repair" },
     h("h3", {}, "Repair"),
     h("div", { class: "rs-row" }, operation, pixels, hint),
     h("div", { class: "rs-row rs-wrap" }, here, range),
+    h("h3", {}, "Clear masks"),
+    h("div", { class: "rs-row rs-wrap" }, clearHere, clearRange),
   );
+
+  /** Take the masks of a range away, target and Ignore; one step of undo. */
+  async function clear(first, last) {
+    const { targetId } = session;
+    const reply = await session.change(() => api.post(`/api/targets/${targetId}/clear`, { first, last }));
+    if (!reply) return;
+    const frames = [...new Set(reply.versions.map((each) => each.frame_index))];
+    session.dispatchEvent(new CustomEvent("masks", { detail: { target_id: targetId, frames } }));
+  }
 
   function choose() {
     const [, , size] = REPAIRS.find(([value]) => value === operation.value);
@@ -100,9 +143,9 @@ function mountRepair() {
 
   function draw() {
     const [first, last] = session.range;
-    here.textContent = `On frame ${session.frameIndex}`;
-    range.textContent = `On ${first} to ${last}`;
-    for (const button of [here, range]) button.disabled = session.targetId === null;
+    here.textContent = clearHere.textContent = `On frame ${session.frameIndex}`;
+    range.textContent = clearRange.textContent = `On ${first} to ${last}`;
+    for (const button of [here, range, clearHere, clearRange]) button.disabled = session.targetId === null;
   }
 
   return { node, draw };
