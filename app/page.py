@@ -132,8 +132,8 @@ def _propagate_tab() -> gr.Dropdown:
         also = gr.CheckboxGroup(
             [
                 ("all targets", "all"),
-                ("over frames edited or verified by hand", "overwrite"),
-                ("compute again what is up to date", "anew"),
+                ("over frames done by hand", "overwrite"),
+                ("what is up to date too", "anew"),
             ],
             value=[],
             label="Also",

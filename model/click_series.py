@@ -44,7 +44,7 @@ BOLD_CLICKS = 2
 """Clicks that may redraw the whole mask whatever the network thinks of it."""
 DOUBT = 0.08
 """Loss of the network's own score at which a later click changes its own spot alone."""
-STROKE_POINTS = 5
+STROKE_POINTS = 3
 """Places of a painted mask that serve as clicks."""
 MOST_TAKEN = 0.7
 """Of a mask that one negative click may take away."""
@@ -112,9 +112,9 @@ class ClickSeries(Generic[Features]):
     def redraw(self, frame: Frame, rough: Mask, *, key: Hashable) -> Refined:
         """As `ClickRefiner.redraw`.
 
-        What was painted gives the network its deepest places as clicks, and itself as a mask.  Of
-        what it reads, the reading is taken that holds the strokes, that the network believes, and
-        that is of their shape, as far as they fill one: thin strokes say where, not how large.
+        The deepest places of what was painted are clicks.  Of the network's readings of them that
+        one is taken that holds the strokes, that the network believes, and that is of their size,
+        as far as they fill their extent: thin strokes say where, not how large.
         """
         require_mask(rough, frame.shape[:2])
         box = box_of(rough)
@@ -123,22 +123,16 @@ class ClickSeries(Generic[Features]):
         embedding = self._embedding(frame, key, view_of(frame))
         points = deep_points(rough, most=STROKE_POINTS)
         positive = np.ones(len(points), dtype=bool)
-        guided = self._network.decode(
-            embedding,
-            points=points,
-            positive=positive,
-            logits=self._network.logits_of(rough, embedding),
-        )
-        free = self._network.decode(embedding, points=points, positive=positive, several=True)
-        maps = [
-            self._network.to_picture(logits, embedding) > 0
-            for logits in (*guided.logits, *free.logits)
-        ]
-        scores = [*guided.scores, *free.scores]
+        decoded = self._network.decode(embedding, points=points, positive=positive, several=True)
+        readings = [self._network.to_picture(logits, embedding) for logits in decoded.logits]
+        maps, scores = [reading > 0 for reading in readings], decoded.scores
         filled = int(rough.sum()) / ((box.right - box.left) * (box.bottom - box.top))
         worth = [
-            filled * region_similarity(mask, rough) + _covered(rough, mask) + float(score)
-            for mask, score in zip(maps, scores, strict=True)
+            _covered(rough, mask)
+            + float(score)
+            + _stability(reading)
+            + filled * region_similarity(mask, rough)
+            for mask, score, reading in zip(maps, scores, readings, strict=True)
         ]
         order = sorted(range(len(maps)), key=lambda k: -worth[k])
         best = order[0]

@@ -514,31 +514,31 @@ def test_an_older_workspace_is_updated_after_a_backup_copy(tmp_path):
 
 def test_masks_of_the_first_version_are_read_and_added_to(tmp_path):
     with Workspace.open(tmp_path, steps=STEPS[:1]) as before:
-        target = before.targets.add(add_clip(before).id).id
-        paint(before, target, 3, disc(20, 12))
+        steam = before.targets.add(add_clip(before).id)
+        paint(before, steam, 3, disc(20, 12))
     file = sqlite3.connect(tmp_path / "refscribe.sqlite")
     file.execute("ALTER TABLE mask DROP COLUMN confidence")  # as it was then
     file.commit()
     file.close()
 
     with Workspace.open(tmp_path) as after:
-        held = after.masks.load(target, "target", 3)
+        held = after.masks.load(steam.id, "target", 3)
         assert np.array_equal(held.decode(SIZE), disc(20, 12))
         assert held.confidence is None
         unsure = MaskChange("target", 4, disc(20, 12), 0, confidence=0.25)
-        after.edits.apply(target, "propagation", "ana", [unsure])
-        assert after.masks.load(target, "target", 4).confidence == 0.25
+        after.edits.apply(steam.id, "propagation", "ana", [unsure])
+        assert after.masks.load(steam.id, "target", 4).confidence == 0.25
 
 
 def test_the_maker_of_a_mask_is_known_until_undo_brings_back_another(workspace, clip, steam):
     paint(workspace, steam, 3, disc(20, 12))
     change = MaskChange("target", 4, disc(22, 12), 0)
-    made = workspace.edits.apply(steam, "propagation", "ana", [change], note="mobile-sam")
+    made = workspace.edits.apply(steam.id, "propagation", "ana", [change], note="mobile-sam")
 
-    assert workspace.masks.makers(steam)[4] == (made.edit_id, "mobile-sam")
-    assert workspace.masks.makers(steam)[3][0] < made.edit_id
+    assert workspace.masks.makers(steam.id)[4] == (made.edit_id, "mobile-sam")
+    assert workspace.masks.makers(steam.id)[3][0] < made.edit_id
     workspace.edits.undo(clip.id, "ana")
-    assert 4 not in workspace.masks.makers(steam)
+    assert 4 not in workspace.masks.makers(steam.id)
 
 
 def test_an_update_that_fails_leaves_the_workspace_as_it_was(tmp_path):

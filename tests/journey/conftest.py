@@ -43,6 +43,13 @@ class RunningApp:
         with urllib.request.urlopen(self.url + path, timeout=30) as reply:
             return json.load(reply)
 
+    def post(self, path: str, body: Any) -> Any:
+        """What the running server answers to JSON sent to `path`."""
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)
+
     def said(self) -> str:
         """What the server wrote to its log."""
         return self.log.read_text(errors="replace")

@@ -58,9 +58,9 @@ export class Actions {
 
   /** To the next (1) or previous (-1) frame of the list of those to look at. */
   async goToLook(way) {
-    const { session } = this.#parts;
+    const { session, player } = this.#parts;
     if (!session.targetId) return;
-    const next = await lookList.next(this.here, way);
+    const next = await lookList.next(player.wanted, way);
     if (next === null) session.notice("No other frame stands out.", "info");
     else this.goTo(next);
   }

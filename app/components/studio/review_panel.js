@@ -14,8 +14,8 @@ export function mountReviewPanel(element) {
     h("button", { type: "button", class: `rs-button ${style}`, dataset: { run: name }, onclick: () => session.runKey(name) }, words, " ", h("kbd", {}, keys.keyOf(name)));
   const buttons = h("div", { class: "rs-row rs-wrap" },
     act("verify", "Verified", "rs-primary"),
-    act("verify-empty", "Verified empty"),
     act("next-to-look-at", "Next to look at"),
+    act("verify-empty", "Verified empty"),
   );
   const look = mountLookList();
   const absent = h("button", { type: "button", class: "rs-button", onclick: markAbsent });
