@@ -18,11 +18,12 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from annotation_store import runs
 from annotation_store.clips import Clips
 from annotation_store.database import Database, new_id
+from annotation_store.draft_queries import DraftQueries, write_map
 from annotation_store.edits import Applied, Edits, MaskChange
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.expressions import get_expression
 from annotation_store.masks import Masks
-from annotation_store.schema import draft, draft_frame
+from annotation_store.schema import draft, draft_frame, draft_query
 from video_types import Mask, Size, SoftMap
 
 State = Literal["running", "done", "cancelled", "failed"]
@@ -30,7 +31,10 @@ State = Literal["running", "done", "cancelled", "failed"]
 
 @dataclass(frozen=True)
 class Draft:
-    """One run of a segmenter for one expression; everything that is needed to repeat it."""
+    """One run of a segmenter for one expression; everything that is needed to repeat it.
+
+    `query` is which of the segmenter's answers the masks are, None where it gives but one.
+    """
 
     id: int
     clip_id: int
@@ -45,6 +49,7 @@ class Draft:
     frames_done: int
     note: str
     created_at: float
+    query: int | None
 
 
 def mask_at(soft_map: SoftMap, size: Size, threshold: float) -> Mask:
@@ -72,6 +77,7 @@ class Drafts:
         self._clips = clips
         self._masks = masks
         self._edits = edits
+        self.queries = DraftQueries(database, self._folder)
         self._owner = f"{os.getpid()}:{uuid4().hex}"
 
     def start(
@@ -103,16 +109,18 @@ class Drafts:
             )
             return _get(connection, new_id(result))
 
-    def save_frames(self, draft_id: int, frames: Iterable[tuple[int, Mask, bytes]]) -> None:
-        """Keep (frame_index, mask, soft map as PNG) of frames that were delivered."""
-        folder = self._folder / str(draft_id)
-        folder.mkdir(parents=True, exist_ok=True)
+    def save_frames(self, draft_id: int, frames: Iterable[tuple[int, Mask, bytes | None]]) -> None:
+        """Keep (frame_index, mask, soft map as PNG) of frames that were delivered.
+
+        There is no soft map where `queries` keeps it.
+        """
         rows = []
         for frame_index, mask, png in frames:
             rows.append(
                 {"draft_id": draft_id, "frame_index": frame_index, "rle": runs.encode(mask)}
             )
-            self._write_map(folder / f"{frame_index:05d}.png", png)
+            if png is not None:
+                write_map(self._folder / str(draft_id) / f"{frame_index:05d}.png", png)
         with self._database.write() as connection:
             _get(connection, draft_id)
             done = {row["frame_index"] for row in rows}
@@ -122,19 +130,6 @@ class Drafts:
                 )
             )
             connection.execute(insert(draft_frame), rows)
-
-    @staticmethod
-    def _write_map(path: Path, png: bytes) -> None:
-        aside = path.with_suffix(".part")
-        try:
-            aside.write_bytes(png)
-            aside.replace(path)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise StoreError(
-                f"The soft map of frame {int(path.stem)} could not be written "
-                f"({error.strerror}). Make room on the disk and run the segmenter again."
-            ) from error
 
     def note_weights(self, draft_id: int, weights_hash: str) -> None:
         """Keep which weights a draft was made with, once they are loaded."""
@@ -179,6 +174,9 @@ class Drafts:
         """The PNG of a soft map; it exists for every frame delivered."""
         if frame_index < 0:
             raise NotFoundError(f"Frames are counted from 0; there is no frame {frame_index}.")
+        query = self.queries.chosen(draft_id)
+        if query is not None:
+            return self.queries.map_path(draft_id, query, frame_index)
         return self._folder / str(draft_id) / f"{frame_index:05d}.png"
 
     def remove(self, draft_id: int) -> None:
@@ -273,7 +271,13 @@ def _with_counts() -> Any:
         .scalar_subquery()
         .label("frames_done")
     )
-    return select(*[column for column in draft.c if column.name != "owner"], done)
+    query = (
+        select(draft_query.c.number)
+        .where(draft_query.c.draft_id == draft.c.id, draft_query.c.chosen)
+        .scalar_subquery()
+        .label("query")
+    )
+    return select(*[column for column in draft.c if column.name != "owner"], done, query)
 
 
 def _draft(row: Row[Any]) -> Draft:

@@ -172,6 +172,30 @@ draft_frame = Table(
     Column("rle", LargeBinary, nullable=False),
 )
 
+# Every answer of a segmenter that gives several; the chosen one's masks are in draft_frame too.
+draft_query = Table(
+    "draft_query",
+    metadata,
+    Column("draft_id", ForeignKey("draft.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("score", Float, nullable=False),
+    Column("chosen", Boolean, nullable=False),
+)
+
+draft_query_frame = Table(
+    "draft_query_frame",
+    metadata,
+    Column("draft_id", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("frame_index", Integer, primary_key=True),
+    Column("rle", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["draft_id", "number"],
+        ["draft_query.draft_id", "draft_query.number"],
+        ondelete="CASCADE",
+    ),
+)
+
 Step = Callable[[Connection], None]
 
 
@@ -187,5 +211,10 @@ def add_confidence(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE mask ADD COLUMN confidence FLOAT")
 
 
-STEPS: Sequence[Step] = (create_tables, add_confidence)
+def add_queries(connection: Connection) -> None:
+    """Version 3: every answer of segmenters that give several."""
+    metadata.create_all(connection, tables=[draft_query, draft_query_frame])
+
+
+STEPS: Sequence[Step] = (create_tables, add_confidence, add_queries)
 """Step n brings a workspace of version n to version n + 1; an empty one has version 0."""

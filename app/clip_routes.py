@@ -69,7 +69,7 @@ def expression_json(expression: Expression) -> dict[str, Any]:
 def draft_json(draft: Draft) -> dict[str, Any]:
     names = (
         *("id", "expression_id", "expression_text", "segmenter", "seed", "threshold", "state"),
-        *("frames_done", "created_at", "note"),
+        *("frames_done", "created_at", "note", "query"),
     )
     return {name: getattr(draft, name) for name in names}
 
@@ -206,13 +206,13 @@ def _picture(path: Path) -> Response:
     return Response(_read(path), media_type="image/jpeg", headers=headers)
 
 
-def packed(pictures: list[bytes]) -> Response:
+def packed(pictures: list[bytes], kept: str = FOREVER) -> Response:
     """Pictures as one reply: 32-bit words, their count and each one's length, then the files."""
     lengths = struct.pack(f"<{len(pictures) + 1}I", len(pictures), *map(len, pictures))
     return Response(
         b"".join((lengths, *pictures)),
         media_type="application/octet-stream",
-        headers={"Cache-Control": FOREVER, "Vary": "Cookie"},
+        headers={"Cache-Control": kept, "Vary": "Cookie"},
     )
 
 

@@ -144,7 +144,9 @@ def comparison_json(compared: Compared, j: Measure, f: Measure | None) -> dict[s
     }
 
 
-RUN_FACTS = ("key", "title", "segmenter", "expression", "weights_hash", "seed", "threshold")
+RUN_FACTS = (
+    *("key", "title", "segmenter", "expression", "weights_hash", "seed", "threshold", "query"),
+)
 
 
 def _per_frame(

@@ -29,6 +29,7 @@ class Run:
         title: tells it from the other runs compared with it.
         segmenter: its name in the catalog, "annotation" for a target's masks.
         weights_hash, seed, threshold: as the draft was made; "", None and None for a target.
+        query: which of the segmenter's answers these are; None where it gives but one.
         place: of its expression among the clip's, counted from 0, as data sets number them.
         masks: COCO counts by frame index.
         target_id: whose masks these are; None for a draft.
@@ -41,6 +42,7 @@ class Run:
     weights_hash: str
     seed: int | None
     threshold: float | None
+    query: int | None
     place: int
     masks: Mapping[int, bytes] = field(repr=False)
     target_id: int | None = None
@@ -142,6 +144,7 @@ def _run(
         draft.weights_hash,
         draft.seed,
         draft.threshold,
+        draft.query,
         place,
         dict(workspace.drafts.masks(number)),
     )
@@ -154,7 +157,9 @@ def _annotated(
     own = [(place, one.text) for place, one in enumerate(expressions) if one.target_id == target.id]
     place, text = own[0] if own else (0, "")
     title = f"Annotation, {target.name or f'target {target.number}'}"
-    return Run(key, title, ANNOTATION, text, "", None, None, place, annotation.masks, target.id)
+    return Run(
+        key, title, ANNOTATION, text, "", None, None, None, place, annotation.masks, target.id
+    )
 
 
 def engine_title(name: str) -> str:

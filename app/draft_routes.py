@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from annotation_store.errors import NotFoundError
 from app import wire
-from app.clip_routes import MOST_PACKED, packed
+from app.clip_routes import FOREVER, MOST_PACKED, packed
 from app.frame_list import frame_numbers
 from app.jobs import Job
 from app.keepers import DraftKeeper
@@ -110,11 +110,14 @@ def draft_routes(services: Services) -> APIRouter:
                 f"The soft map of frame {frame_index} is not there; run the segmenter again."
             ) from error
 
+    def kept_how(draft_id: int) -> str:
+        """Soft maps never change, unless another of the segmenter's answers can be chosen."""
+        return FOREVER if workspace.drafts.queries.chosen(draft_id) is None else "no-store"
+
     @router.get("/drafts/{draft_id}/maps/{frame_index}.png")
     def soft_map(draft_id: int, frame_index: int) -> Response:
-        data = map_file(draft_id, frame_index)
-        headers = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
-        return Response(data, media_type="image/png", headers=headers)
+        headers = {"Cache-Control": kept_how(draft_id), "Vary": "Cookie"}
+        return Response(map_file(draft_id, frame_index), media_type="image/png", headers=headers)
 
     @router.get("/drafts/{draft_id}/maps.pack")
     def soft_maps(draft_id: int, frames: str) -> Response:
@@ -122,7 +125,8 @@ def draft_routes(services: Services) -> APIRouter:
         wanted = frame_numbers(frames)
         if len(wanted) > MOST_PACKED:
             raise RefusedError(f"Expected at most {MOST_PACKED} frames, got {len(wanted)}.")
-        return packed([map_file(draft_id, frame_index) for frame_index in wanted])
+        maps = [map_file(draft_id, frame_index) for frame_index in wanted]
+        return packed(maps, kept_how(draft_id))
 
     @router.post("/drafts/{draft_id}/accept")
     def accept(draft_id: int, wanted: Acceptance, request: Request) -> dict[str, Any]:

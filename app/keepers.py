@@ -27,12 +27,15 @@ class DraftKeeper:
 
     def take(self, job: Job, steps: list[Any]) -> None:
         drafts = self._services.workspace.drafts
-        frames: list[tuple[int, bytes, bytes]] = []
+        frames: list[tuple[int, bytes, bytes | None]] = []
         for step in steps:
             if isinstance(step, SegmentBegun):
                 drafts.note_weights(self._draft_id, step.weights_hash)
                 job.message = report_sentence(step.report)
             elif isinstance(step, SegmentProgress):
+                if step.ranking is not None:
+                    drafts.queries.note(self._draft_id, step.ranking.scores, step.ranking.chosen)
+                    drafts.queries.save(self._draft_id, step.queries)
                 frames += step.frames
                 job.progress(step.done, step.total, step.stage)
         if frames:

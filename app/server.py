@@ -28,6 +28,7 @@ from app.jobs import Jobs
 from app.live import Live, live_route
 from app.mask_routes import mask_routes
 from app.notices import Notice, RefusedError, explain
+from app.query_routes import query_routes
 from app.repair_routes import repair_routes
 from app.services import Services
 from app.settings import Settings
@@ -92,6 +93,7 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         mask_routes,
         click_routes,
         draft_routes,
+        query_routes,
         job_routes,
         export_routes,
         compare_routes,

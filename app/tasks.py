@@ -27,7 +27,14 @@ from app.attention_task import Attention
 from app.settings import Settings
 from app.worker_process import Steps, Tasks
 from model.refiner import Refined
-from model.segmenter import ExpressionReport, SegmentedFrame, TextSegmenter
+from model.segmenter import (
+    Answer,
+    ExpressionReport,
+    Ranking,
+    SegmentedFrame,
+    SegmentStep,
+    TextSegmenter,
+)
 from model.synthetic_samples import Sample
 from video_types import Box, Click, Layer, Size
 
@@ -47,12 +54,18 @@ class SegmentBegun:
 
 @dataclass(frozen=True)
 class SegmentProgress:
-    """`frames` are (frame_index, COCO counts, soft map as PNG)."""
+    """`frames` are (frame_index, COCO counts, soft map as PNG).
+
+    Where a model has several answers, `queries` has each one's counts and soft map by frame, and
+    `frames` no soft maps.
+    """
 
     done: int
     total: int
     stage: str
-    frames: tuple[tuple[int, bytes, bytes], ...] = ()
+    frames: tuple[tuple[int, bytes, bytes | None], ...] = ()
+    queries: tuple[tuple[int, tuple[tuple[bytes, bytes], ...]], ...] = ()
+    ranking: Ranking | None = None
 
 
 @dataclass(frozen=True)
@@ -172,17 +185,32 @@ def segment(
     yield SegmentBegun(model.weights_hash, model.describe_expression(expression))
     frames = models.frames.sequence(clip_id, frame_count)
     for step in model.segment(frames, expression, seed=seed, clip_key=clip_id):
-        found = tuple(_kept(frame, size, threshold) for frame in step.frames)
-        yield SegmentProgress(step.done, step.total, step.stage, found)
+        yield packed_step(step, size, threshold)
 
 
-def _kept(frame: SegmentedFrame, size: Size, threshold: float) -> tuple[int, bytes, bytes]:
+def packed_step(step: SegmentStep, size: Size, threshold: float) -> SegmentProgress:
+    """A step as it is sent, with masks (H, W) of `size` cut at `threshold`."""
+    frames: list[tuple[int, bytes, bytes | None]] = []
+    queries = []
+    for frame in step.frames:
+        if frame.queries:
+            answers = tuple(_packed(one, size, threshold) for one in frame.queries)
+            queries.append((frame.frame_index, answers))
+        rle, png = _packed(frame, size, threshold)
+        frames.append((frame.frame_index, rle, None if frame.queries else png))
+    return SegmentProgress(
+        step.done, step.total, step.stage, tuple(frames), tuple(queries), step.ranking
+    )
+
+
+def _packed(one: SegmentedFrame | Answer, size: Size, threshold: float) -> tuple[bytes, bytes]:
+    """The mask at `threshold` as COCO counts, and the soft map as PNG."""
     own = threshold == OWN_THRESHOLD
-    mask = frame.mask if own else mask_at(frame.soft_map, size, threshold)
-    written, png = cv2.imencode(".png", frame.soft_map, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    mask = one.mask if own else mask_at(one.soft_map, size, threshold)
+    written, png = cv2.imencode(".png", one.soft_map, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     if not written:
-        raise ValueError(f"the soft map of frame {frame.frame_index} could not be written")
-    return frame.frame_index, runs.encode(mask), png.tobytes()
+        raise ValueError("a soft map could not be written")
+    return runs.encode(mask), png.tobytes()
 
 
 def refine(

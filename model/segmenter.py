@@ -14,26 +14,48 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True)
-class SegmentedFrame:
-    """One frame of a draft.
+class Answer:
+    """One of several masks a model has for a frame, with its soft map; see SegmentedFrame."""
 
-    `mask` is (H, W) at the frame's own size and at the model's own threshold; `soft_map` (h, w)
-    is what it was cut from, at the network's size, so that the threshold can be moved later.
-    """
-
-    frame_index: int
     mask: Mask
     soft_map: SoftMap
 
 
 @dataclass(frozen=True)
+class SegmentedFrame:
+    """One frame of a draft.
+
+    `mask` is (H, W) at the frame's own size and at the model's own threshold; `soft_map` (h, w)
+    is what it was cut from, at the network's size, so that the threshold can be moved later.
+    `queries` are all answers of a model that has several, the chosen one among them.
+    """
+
+    frame_index: int
+    mask: Mask
+    soft_map: SoftMap
+    queries: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How a model scored its answers for a clip, and which of them it chose."""
+
+    scores: tuple[float, ...]
+    chosen: int
+
+
+@dataclass(frozen=True)
 class SegmentStep:
-    """One bounded piece of work, done; `done` of `total` tells how far the clip is."""
+    """One bounded piece of work, done; `done` of `total` tells how far the clip is.
+
+    Steps whose frames have several answers carry their `ranking`.
+    """
 
     done: int
     total: int
     stage: str
     frames: tuple[SegmentedFrame, ...] = ()
+    ranking: Ranking | None = None
 
 
 @dataclass(frozen=True)

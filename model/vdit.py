@@ -147,9 +147,11 @@ class _Fusion(nn.Module):
         super().__init__()
         self.multihead_attn = nn.MultiheadAttention(width, heads, batch_first=True)
 
-    def forward(self, queries: Tensor, words: Tensor, position: Tensor) -> Tensor:
-        """(1, Q, width), (1, L, width) -> (1, Q, width)."""
-        read: Tensor = self.multihead_attn(queries, words + position, words)[0]
+    def forward(self, queries: Tensor, words: Tensor, position: Tensor, padding: Tensor) -> Tensor:
+        """(B, Q, width), (B, L, width) twice, (B, L) -> (B, Q, width)."""
+        read: Tensor = self.multihead_attn(
+            queries, words + position, words, key_padding_mask=padding
+        )[0]
         return queries * read
 
 
@@ -179,9 +181,21 @@ class Queries:
         """(Q,) mean probability over the clip of the last layer; the largest is the choice."""
         return self.scores[-1].sigmoid().mean(dim=0)
 
+    def part(self, frames: slice) -> Queries:
+        """The same of some of the frames, without the stages."""
+        quarter, eighth = self.maps
+        return Queries(
+            self.scores[:, frames],
+            self.boxes[:, frames],
+            self.centres[:, frames],
+            self.hidden[:, frames],
+            self.mask_features[frames],
+            (quarter[frames], eighth[frames]),
+        )
+
 
 class VdIt(nn.Module):
-    """The whole network.  One clip and one expression at a time."""
+    """The whole network.  One clip and one expression at a time, but for what is trained with."""
 
     def __init__(self, config: VdItConfig = OFFICIAL) -> None:
         super().__init__()
@@ -251,14 +265,29 @@ class VdIt(nn.Module):
             maps = [level[only_frame : only_frame + 1] for level in maps]
         return self.answer(maps, padding, word_ids)
 
-    def answer(self, maps: list[Tensor], padding: Tensor, word_ids: Tensor) -> Queries:
-        """Ask the four feature maps for what the words name."""
+    def answer(
+        self,
+        maps: list[Tensor],
+        padding: Tensor,
+        word_ids: Tensor,
+        word_padding: Tensor | None = None,
+    ) -> Queries:
+        """Ask the four feature maps for what the words name.
+
+        Several clips of equal length may be stacked, with one row of `word_ids` each; then
+        `word_padding` (clips, L) is True where a row has no word.
+        """
         frames = len(maps[0])
-        words = self.text_proj(self.text_encoder.text_backbone(word_ids)[0])  # (1, L, width)
-        no_padding = torch.zeros(words.shape[:2], dtype=torch.bool, device=words.device)
+        if word_padding is None:
+            word_padding = torch.zeros_like(word_ids, dtype=torch.bool)
+        read = self.text_encoder.text_backbone(word_ids, attention_mask=(~word_padding).long())
+        words = self.text_proj(read[0])  # (clips, L, width)
         tokens = self.fusion_module(
-            self.query_tensors[None], words, word_position(no_padding, self.config.width)
-        )
+            self.query_tensors.expand(len(words), -1, -1),
+            words,
+            word_position(word_padding, self.config.width),
+            word_padding,
+        ).repeat_interleave(frames // len(words), dim=0)
 
         levels = [project(level) for project, level in zip(self.input_proj, maps[1:], strict=False)]
         levels.append(self.input_proj[3](maps[-1]))
@@ -271,7 +300,7 @@ class VdIt(nn.Module):
             levels,
             [level.expand(frames, -1, -1) for level in paddings],
             [level.expand(frames, -1, -1, -1) for level in positions],
-            tokens.expand(frames, -1, -1),
+            tokens,
             self.query_embed.weight,
         )
 

@@ -188,7 +188,9 @@ class DenoiserFeatures:
     time: Tensor
 
 
-def denoiser_features(unet: Any, latents: Tensor, prompt: Tensor) -> DenoiserFeatures:
+def denoiser_features(
+    unet: Any, latents: Tensor, prompt: Tensor, clips: int = 1
+) -> DenoiserFeatures:
     """Run `unet` (diffusers UNet3DConditionModel) at timestep 0 up to its third up block.
 
     A clip of one frame skips every temporal layer, as the official code does, but for the
@@ -198,9 +200,10 @@ def denoiser_features(unet: Any, latents: Tensor, prompt: Tensor) -> DenoiserFea
     Args:
         latents: (F, 4, h, w).
         prompt: (F, 77, width), one prompt per frame; not repeated here.
+        clips: how many clips of equal length the F frames are, one after the other.
     """
-    frames = latents.shape[0]
-    zeros = torch.zeros(frames, dtype=torch.long, device=latents.device)
+    frames = latents.shape[0] // clips
+    zeros = torch.zeros(len(latents), dtype=torch.long, device=latents.device)
     time = unet.time_embedding(unet.time_proj(zeros).to(latents.dtype))
 
     entry = unet.conv_in(latents)
@@ -211,19 +214,20 @@ def denoiser_features(unet: Any, latents: Tensor, prompt: Tensor) -> DenoiserFea
     downsampled = []
     for block in unet.down_blocks:
         for layers in block_layers(block):
-            hidden = run_layers(layers, hidden, time, prompt)
+            hidden = run_layers(layers, hidden, time, prompt, clips)
             skips.append(hidden)
         for downsampler in block.downsamplers or ():
             hidden = downsampler(hidden)
             skips.append(hidden)
             downsampled.append(hidden)
 
-    hidden = _run_middle(unet.mid_block, hidden, time, prompt)
+    hidden = _run_middle(unet.mid_block, hidden, time, prompt, clips)
 
     upsampled = []
     for block in unet.up_blocks[:-1]:
         for layers in block_layers(block):
-            hidden = run_layers(layers, torch.cat([hidden, skips.pop()], dim=1), time, prompt)
+            joined = torch.cat([hidden, skips.pop()], dim=1)
+            hidden = run_layers(layers, joined, time, prompt, clips)
         for upsampler in block.upsamplers:
             # Sides that do not halve evenly come back to the size of what they are joined with.
             hidden = upsampler(hidden, skips[-1].shape[2:])
@@ -247,11 +251,15 @@ def block_layers(block: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
 
 
 def run_layers(
-    layers: tuple[Any, Any, Any, Any], hidden: Tensor, time: Tensor, prompt: Tensor
+    layers: tuple[Any, Any, Any, Any],
+    hidden: Tensor,
+    time: Tensor,
+    prompt: Tensor,
+    clips: int = 1,
 ) -> Tensor:
     """One layer of a UNet block on (F, C, h, w); temporal parts only for more than one frame."""
     resnet, temporal_conv, attention, temporal_attention = layers
-    frames = hidden.shape[0]
+    frames = hidden.shape[0] // clips
     hidden = resnet(hidden, time)
     if frames > 1:
         hidden = temporal_conv(hidden, num_frames=frames)
@@ -262,8 +270,8 @@ def run_layers(
     return hidden
 
 
-def _run_middle(block: Any, hidden: Tensor, time: Tensor, prompt: Tensor) -> Tensor:
-    frames = hidden.shape[0]
+def _run_middle(block: Any, hidden: Tensor, time: Tensor, prompt: Tensor, clips: int) -> Tensor:
+    frames = hidden.shape[0] // clips
     hidden = block.resnets[0](hidden, time)
     hidden = block.temp_convs[0](hidden, num_frames=frames)
     for attention, temporal_attention, resnet, temporal_conv in zip(
@@ -369,9 +377,10 @@ class VdItFeatures(nn.Module):
         )
 
     def prompt(self, text_ids: Tensor, frames: Tensor) -> Tensor:
-        """p_ve (F, 77, width) of VAE frames (F, 3, H, W) and CLIP token ids (1, 77)."""
+        """p_ve (F, 77, width) of VAE frames (F, 3, H, W) and CLIP token ids (clips, 77)."""
         if self.condition != "image":
-            text = self.text_encoder(input_ids=text_ids)[0].expand(len(frames), -1, -1)
+            text = self.text_encoder(input_ids=text_ids)[0]
+            text = text.repeat_interleave(len(frames) // len(text), dim=0)
         if self.condition == "text":
             return text
         pixels = clip_frames(frames, self.cv_model.config.image_size)
@@ -401,7 +410,13 @@ class VdItFeatures(nn.Module):
         frames = vae_frames(pixel_values)
         prompt = self.prompt(text_ids, frames)
         latents, quarter = encode_frames(self.vae, frames, noise)
-        tapped = denoiser_features(self.unet, self.denoiser_input(latents, noise), prompt)
+        return self.maps(self.denoiser_input(latents, noise), quarter, prompt)
+
+    def maps(
+        self, denoiser_input: Tensor, quarter: Tensor, prompt: Tensor, clips: int = 1
+    ) -> list[Tensor]:
+        """The four maps of what the encoder saw; of several clips where they are stacked."""
+        tapped = denoiser_features(self.unet, denoiser_input, prompt, clips)
         joined = (
             quarter,
             torch.cat([tapped.entry, tapped.up[2]], dim=1),

@@ -20,7 +20,14 @@ from PIL import Image
 from torch import Tensor
 
 from model.rem import chunks
-from model.segmenter import ExpressionReport, ModelError, SegmentedFrame, SegmentStep
+from model.segmenter import (
+    Answer,
+    ExpressionReport,
+    ModelError,
+    Ranking,
+    SegmentedFrame,
+    SegmentStep,
+)
 from model.tokenizer import Tokenizer
 from model.vdit import Queries, VdIt
 from model.vdit_features import IMAGENET_MEAN, IMAGENET_STD
@@ -28,7 +35,7 @@ from video_types import Frame, Mask, Size, SoftMap
 
 OFFICIAL_SHORT_SIDE = 360
 PADDING_MULTIPLE = 16
-QUERIES_AT_ONCE = 8  # frames whose masks are refined together
+QUERIES_AT_ONCE = 8  # frames whose masks are refined, and later handed over, together
 
 
 class WordTokenizer(Protocol):
@@ -114,7 +121,8 @@ class VdItSegmenter:
         clip_key: Hashable | None = None,
         query: int | None = None,
     ) -> Iterator[SegmentStep]:
-        """As TextSegmenter.  Frames come at the end, when one query is chosen for the whole clip.
+        """As TextSegmenter.  Frames come at the end, when one query is chosen for the whole clip,
+        and bring the other queries' masks along.
 
         `query` (0 to 4) takes that one instead of the best-scored.  `seed` draws the sample from
         the VAE's posterior, the model's only random number.
@@ -136,7 +144,8 @@ class VdItSegmenter:
                 values = normalised_frames([frames[i] for i in window], self._short_side)
                 picture = (values.shape[2], values.shape[3])
                 values, padding = padded(values)
-                shape = (len(window), 4, values.shape[2] // 8, values.shape[3] // 8)
+                channels = self._network.config.vae["latent_channels"]
+                shape = (len(window), channels, values.shape[2] // 8, values.shape[3] // 8)
                 generator = torch.Generator().manual_seed(seed * 1_000_003 + window.start)
                 noise = torch.randn(shape, generator=generator)
                 queries = self._network(
@@ -146,20 +155,15 @@ class VdItSegmenter:
             yield SegmentStep(done, total, "looking for the target")
             for part in chunks(len(window), QUERIES_AT_ONCE):
                 with torch.inference_mode():
-                    self._keep(answers, _part(queries, part), picture, size)
+                    self._keep(answers, queries.part(slice(part.start, part.stop)), picture, size)
                 done += len(part)
                 yield SegmentStep(done, total, "painting every query's masks")
         scores = torch.stack(answers.scores).mean(dim=0)
         best = int(scores.argmax()) if query is None else query
-        yield SegmentStep(
-            total,
-            total,
-            f"query {best} of {len(scores)}",
-            tuple(
-                SegmentedFrame(index, _unpacked(masks[best], size), _unpacked_map(maps[best]))
-                for index, (masks, maps) in enumerate(zip(answers.masks, answers.maps, strict=True))
-            ),
-        )
+        ranking = Ranking(tuple(scores.tolist()), best)
+        for part in chunks(len(frames), QUERIES_AT_ONCE):
+            found = tuple(_frame(answers, index, best, size) for index in part)
+            yield SegmentStep(total, total, f"query {best} of {len(scores)}", found, ranking)
 
     def _keep(self, answers: _Answers, queries: Queries, picture: Size, size: Size) -> None:
         every = torch.arange(queries.scores.shape[2], device=queries.scores.device)
@@ -174,18 +178,13 @@ class VdItSegmenter:
             answers.maps.append([_packed_map(soft_map) for soft_map in frame])
 
 
-def _part(queries: Queries, frames: range) -> Queries:
-    """The queries of some of the frames."""
-    part = slice(frames.start, frames.stop)
-    quarter, eighth = queries.maps
-    return Queries(
-        queries.scores[:, part],
-        queries.boxes[:, part],
-        queries.centres[:, part],
-        queries.hidden[:, part],
-        queries.mask_features[part],
-        (quarter[part], eighth[part]),
+def _frame(answers: _Answers, index: int, chosen: int, size: Size) -> SegmentedFrame:
+    """One frame with all its answers."""
+    queries = tuple(
+        Answer(_unpacked(mask, size), _unpacked_map(soft_map))
+        for mask, soft_map in zip(answers.masks[index], answers.maps[index], strict=True)
     )
+    return SegmentedFrame(index, queries[chosen].mask, queries[chosen].soft_map, queries)
 
 
 def _unpacked(data: bytes, size: Size) -> Mask:

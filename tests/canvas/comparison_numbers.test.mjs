@@ -79,8 +79,8 @@ test("without an annotation there are agreements and no rows", () => {
   assert.equal(written(undefined), "–");
 });
 
-test("frames are spread evenly from the first to the last", () => {
-  assert.deepEqual(spread(101, 5), [0, 25, 50, 75, 100]);
+test("frames are spread evenly over the clip", () => {
+  assert.deepEqual(spread(100, 5), [10, 30, 50, 70, 90]);
   assert.deepEqual(spread(3, 5), [0, 1, 2]);
   assert.deepEqual(spread(1, 5), [0]);
   assert.deepEqual(spread(0, 5), []);

@@ -179,6 +179,31 @@ def test_a_second_tab_sees_expressions_and_strokes_of_the_first(
     )
 
 
+def test_a_stroke_under_way_outlives_news_of_the_clip(
+    app: RunningApp, open_page: Any, clip: Any
+) -> None:
+    page: Page = open_page(f"/#clip={clip['id']}")
+    steps.type_expression(page, "the disc beneath the stroke")
+    target_id = app.get(f"/api/clips/{clip['id']}")["targets"][-1]["id"]
+    steps.go_to_frame(page, 7)
+    page.keyboard.press("b")
+    page.mouse.move(*steps.screen_point(page, 20, 20, SIZE))
+    page.mouse.down()
+    page.mouse.move(*steps.screen_point(page, 60, 20, SIZE), steps=6)
+
+    app.post(f"/api/targets/{target_id}/expressions", {"text": "said by a colleague meanwhile"})
+    expect(page.locator(".rs-expression-text", has_text="by a colleague")).to_be_visible()
+    page.mouse.move(*steps.screen_point(page, 100, 20, SIZE), steps=6)
+    page.mouse.up()
+
+    def stroke() -> Any:
+        entry = steps.held_masks(app, target_id).get(("target", 7))
+        return entry and entry.mask
+
+    drawn = steps.wait_until(lambda: (found := stroke()) is not None and [found], "the stroke")[0]
+    assert drawn[20, 20:100].all()
+
+
 def test_a_hostile_clip_name_is_text(app: RunningApp, open_page: Any, tmp_path: Path) -> None:
     page: Page = open_page()
     steps.add_file(page, disc_clip(tmp_path / "plain.mp4", frames=4))

@@ -52,7 +52,7 @@ export class Compare {
       class: "rsc-divider",
       role: "slider",
       tabindex: "0",
-      "aria-label": "Line between the first run and the second",
+      "aria-label": "Edge of the wipe",
       "aria-valuemin": "0",
       "aria-valuemax": "100",
       hidden: true,
@@ -151,7 +151,6 @@ export class Compare {
 
   close() {
     clearInterval(this.#timer);
-    this.#parts.layers.close();
   }
 
   #show() {

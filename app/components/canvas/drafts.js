@@ -82,7 +82,10 @@ export class DraftLayer {
       const { masks } = readMasks(await this.#api.binary(`/api/drafts/${id}/masks.bin`));
       if (reading !== this.#reading || id !== this.id) return;
       const fresh = masks.filter((mask) => !sameRuns(this.#masks.get(mask.frameIndex), mask.runs));
-      for (const mask of fresh) this.#masks.set(mask.frameIndex, mask.runs);
+      for (const mask of fresh) {
+        this.#masks.set(mask.frameIndex, mask.runs);
+        this.#maps.delete(mask.frameIndex); // another of the draft's answers has another soft map
+      }
       this.changed(fresh.map((mask) => mask.frameIndex));
     } catch (error) {
       if (id === this.id) this.failed(error);

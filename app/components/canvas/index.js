@@ -5,27 +5,23 @@
  */
 
 import { api } from "../studio/api.js";
-import { comparison } from "../studio/comparing.js";
 import { keys } from "../studio/keys.js";
 import { session } from "../studio/session.js";
 import { Actions } from "./actions.js";
 import { Palette } from "./colours.js";
-import { Compare } from "./compare.js";
+import { Comparing } from "./comparing.js";
 import { Display } from "./display.js";
 import { element } from "./dom.js";
 import { DraftLayer } from "./drafts.js";
-import { Figures } from "./figures.js";
 import { FrameSource } from "./frames.js";
 import { listenToKeys } from "./keyboard.js";
 import { MaskSync } from "./mask_sync.js";
 import { buildNotices } from "./notices.js";
 import { Player } from "./player.js";
 import { listenToPointer } from "./pointer.js";
-import { RunLayers } from "./run_layers.js";
 import { Scene } from "./scene.js";
 import { Screen } from "./screen.js";
 import { Stage } from "./stage.js";
-import { Strip } from "./strip.js";
 import { Timeline } from "./timeline.js";
 import { buildToolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
@@ -51,6 +47,7 @@ class Canvas {
   #root;
   #end = new AbortController();
   #clipId = null;
+  #targetId = null;
   #palette;
   #frames;
   #player;
@@ -60,10 +57,7 @@ class Canvas {
   #stage;
   #tools;
   #screen;
-  #layers;
-  #compare;
-  #figures;
-  #strip;
+  #comparing;
   #actions;
   #notices;
   #timeline;
@@ -98,7 +92,7 @@ class Canvas {
     this.#frames = new FrameSource(() => this.#screen.request(), failed);
     this.#player = new Player(this.#frames);
     this.#sync = new MaskSync(api, session, (id, frames) => this.#masksChanged(id, frames));
-    this.#draft = new DraftLayer(api, (frames) => this.#overlayChanged(frames), failed);
+    this.#draft = new DraftLayer(api, (frames, what) => this.#draftArrived(frames, what), failed);
     this.#scene = new Scene(session, this.#sync, this.#draft, this.#palette);
     this.#stage = new Stage((emptied) => this.#stageChanged(emptied));
     this.#tools = new Tools({
@@ -108,21 +102,14 @@ class Canvas {
       needTarget: () => this.#actions.needTarget(),
       changed: () => this.#toolsChanged(),
     });
-    this.#layers = new RunLayers({
+    this.#comparing = new Comparing({
       ...this.#parts,
-      comparison,
-      changed: (frames, what) => this.#runChanged(frames, what),
-      failed,
-    });
-    this.#scene.useLayers(this.#layers);
-    this.#compare = new Compare({
-      ...this.#parts,
-      comparison,
       keys,
       changed: () => this.#screen?.request(),
       needMaps: () => this.#actions?.wantSoftMaps(),
+      goTo: (frameIndex) => this.#actions.goTo(frameIndex),
+      failed,
     });
-    this.#figures = new Figures(this.#parts);
     this.#notices = buildNotices({
       retry: () => this.#actions.retryUnsaved(),
       discard: () => this.#actions.discardUnsaved(),
@@ -145,11 +132,11 @@ class Canvas {
       player: this.#player,
       sync: this.#sync,
       draft: this.#draft,
-      layers: this.#layers,
+      layers: this.#comparing?.layers,
       scene: this.#scene,
       stage: this.#stage,
       tools: this.#tools,
-      compare: this.#compare,
+      compare: this.#comparing?.compare,
       notices: this.#notices,
       screen: this.#screen,
     };
@@ -170,7 +157,7 @@ class Canvas {
     this.#timeline = timeline;
     this.#display = new Display({
       ...this.#parts,
-      figures: this.#figures,
+      figures: this.#comparing.figures,
       actions,
       toolbar,
       transport,
@@ -180,12 +167,12 @@ class Canvas {
       "div",
       { class: "rsc-view" },
       this.#stage.root,
-      ...this.#compare.nodes,
+      ...this.#comparing.compare.nodes,
       ...this.#notices.nodes,
     );
-    this.#strip = new Strip(this.#palette, comparison, (frameIndex) => actions.goTo(frameIndex));
-    const below = [toolbar.root, transport.root, timeline.root, this.#strip.root];
-    const frame = element("div", { class: "rsc-frame" }, this.#compare.bar, view, ...below);
+    const { compare, strip } = this.#comparing;
+    const below = [toolbar.root, transport.root, timeline.root, strip.root];
+    const frame = element("div", { class: "rsc-frame" }, compare.bar, view, ...below);
     this.#root.replaceChildren(frame);
   }
 
@@ -202,7 +189,7 @@ class Canvas {
     hear("draft", () => this.#draftChanged());
     hear("draft-frames", ({ draft_id: id }) => {
       if (id === this.#draft.id) this.#draftChanged();
-      this.#layers.delivered(id);
+      this.#comparing.layers.delivered(id);
     });
     hear("threshold", () => this.#thresholdChanged());
     hear("range", () => this.#rangeChanged());
@@ -213,11 +200,7 @@ class Canvas {
     });
     hear("connection", ({ up }) => up && this.#sync.retryAll());
 
-    const compared = (type, listener) =>
-      comparison.addEventListener(type, () => this.#isAlive() && listener(), { signal });
-    compared("runs", () => this.#runsChanged());
-    compared("threshold", () => this.#compare.thresholdChanged());
-    compared("view-wanted", () => this.#compare.choose(comparison.wanted));
+    this.#comparing.listen(() => this.#isAlive(), signal);
 
     const theme = new MutationObserver(() => this.#themeChanged());
     for (const node of [document.documentElement, document.body]) {
@@ -260,10 +243,8 @@ class Canvas {
     this.#end.abort();
     this.#takeKeysBack();
     this.#frames.setClip(null);
-    const { screen, stage, compare } = this.#parts;
-    for (const part of [screen, stage, compare, this.#actions, this.#timeline, this.#strip])
+    for (const part of [this.#screen, this.#actions, this.#stage, this.#timeline, this.#comparing])
       part.close();
-    this.#figures.close();
     this.#sync.close();
     this.#draft.close();
     delete this.#root.refscribeCanvas;
@@ -283,14 +264,13 @@ class Canvas {
       this.#sync.open(clip.id, sizeOf(clip), targets, session.targetId);
     }
     this.#targetChanged();
-    this.#runsChanged();
+    this.#comparing.runsChanged();
   }
 
   #openClip(clip) {
     this.#clipId = clip?.id ?? null;
     this.#tools.cancel();
     this.#frames.setClip(clip);
-    this.#figures.forget();
     this.#player.open(clip?.frame_count ?? 0, session.frameIndex);
     if (clip) {
       this.#tools.size = sizeOf(clip);
@@ -300,26 +280,18 @@ class Canvas {
     this.#display.showClip();
     this.#screen.open();
     this.#timeline.open(clip);
-    this.#strip.open(clip?.frame_count ?? 0);
+    this.#comparing.openClip(clip);
     this.#rangeChanged();
     this.#draftChanged();
   }
 
-  #runsChanged() {
-    this.#compare.runsChanged();
-    this.#figures.changed();
-  }
-
-  /** Masks or soft maps of a run compared are here. */
-  #runChanged(frames, what) {
-    this.#scene.forget(frames);
-    if (what !== "map") this.#figures.changed();
-    this.#screen.request();
-  }
-
+  /** Also said when only facts of the clip came anew: a gesture under way goes on then. */
   #targetChanged() {
-    this.#tools.cancel();
-    this.#tools.clearPreview();
+    if (session.targetId !== this.#targetId) {
+      this.#targetId = session.targetId;
+      this.#tools.cancel();
+      this.#tools.clearPreview();
+    }
     this.#overlayChanged(null);
     this.#toolsChanged();
   }
@@ -328,7 +300,7 @@ class Canvas {
     const clip = this.#clip;
     this.#draft.setThreshold(session.threshold);
     this.#draft.show(clip ? session.draft : null, clip ? sizeOf(clip) : null);
-    this.#compare.runsChanged();
+    this.#comparing.runsChanged();
     this.#actions.wantSoftMaps();
   }
 
@@ -346,28 +318,35 @@ class Canvas {
 
   #themeChanged() {
     this.#palette.reread();
-    this.#strip.repaint();
+    this.#comparing.strip.repaint();
     this.#overlayChanged(null);
   }
 
   #masksChanged(targetId, frames) {
     this.#overlayChanged(frames);
     if (targetId !== session.targetId) return;
-    if (!comparison.annotated) this.#runsChanged();
+    this.#comparing.masksChanged();
     this.#screen.answered(this.#sync.frame(targetId, this.#actions.here).queue.length === 0);
     this.#display.showState();
+  }
+
+  /** Soft maps come by the dozen while a clip plays, and change nothing but the picture. */
+  #draftArrived(frames, what) {
+    if (what !== "map") return this.#overlayChanged(frames);
+    this.#scene.forget(frames);
+    return this.#screen.request();
   }
 
   #overlayChanged(frames) {
     this.#scene.forget(frames);
     this.#timeline.repaint();
-    this.#figures.changed();
+    this.#comparing.figures.changed();
     this.#screen.request();
   }
 
   #stageChanged(emptied) {
     this.#scene.setScale(this.#stage.viewport.scale * this.#stage.dpr);
-    this.#compare.place();
+    this.#comparing.compare.place();
     this.#pointer?.refreshCursor();
     if (emptied) this.#screen.repaint();
     this.#screen.request();
@@ -381,7 +360,7 @@ class Canvas {
 
   #frameShown(frameIndex) {
     this.#display.showFrame(frameIndex);
-    this.#strip.showFrame(frameIndex);
+    this.#comparing.strip.showFrame(frameIndex);
     if (!this.#player.playing) return;
     this.#actions.wantSoftMaps();
     session.setFrame(frameIndex, { from: "canvas" });

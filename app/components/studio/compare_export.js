@@ -17,6 +17,11 @@ const FORMATS = [
 ];
 const SHOWN = 5; // frames of a figure, unless others are asked for
 
+/** The newest export of this clip's comparison, also one asked for before the page was reloaded. */
+function lastOf(clipId) {
+  return [...session.jobs.values()].filter((job) => job.kind === "export" && job.clip_id === clipId).at(-1);
+}
+
 /** The form, and what became of the last export. */
 export function mountCompareExport() {
   const boxes = FORMATS.map(([name, words, chosen]) =>
@@ -24,7 +29,7 @@ export function mountCompareExport() {
   const frames = h("input", { class: "rs-field", type: "text", "aria-label": "Frames of the figure", "aria-describedby": "rs-compare-frames-said", oninput: draw });
   const said = h("p", { class: "rs-field-error rs-small-text", id: "rs-compare-frames-said", role: "alert" });
   const write = h("button", { type: "button", class: "rs-button rs-primary rs-wide-button", onclick: start }, "Export comparison");
-  const result = h("div", { class: "rs-export rs-compare-result", "aria-live": "polite" });
+  const result = h("div", { class: "rs-compare-result", "aria-live": "polite" });
   const node = h("details", { class: "rs-details" },
     h("summary", {}, "Export"),
     h("fieldset", { class: "rs-checks" }, h("legend", {}, "Formats"), ...boxes),
@@ -43,7 +48,7 @@ export function mountCompareExport() {
     frames.placeholder = usual.join(", ");
     const { error } = readFrames(frames.value, session.frameCount);
     if (said.textContent !== error) said.textContent = error;
-    const job = session.jobs.get(jobId);
+    const job = session.jobs.get(jobId) ?? lastOf(session.clip?.clip.id);
     const busy = job && ["queued", "running"].includes(job.state);
     write.disabled = busy || error !== "" || !chosen().length;
     write.title = chosen().length ? "" : "Choose at least one format";
@@ -57,7 +62,7 @@ export function mountCompareExport() {
     if (job.state !== "done" || !job.result) return [h("p", { class: "rs-muted" }, "Writing: see the bar below.")];
     const { folder, files, download } = job.result;
     return [
-      h("p", { class: "rs-done-line" }, `${count(files, "file")} written.`),
+      h("p", { class: "rs-done-line" }, `${count(files, "file")}; read back and compared.`),
       h("code", { class: "rs-path", title: folder }, folder),
       h("div", { class: "rs-row" }, h("a", { class: "rs-button rs-primary", href: address(download), download: "" }, "Download as zip")),
     ];

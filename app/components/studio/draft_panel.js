@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { ask } from "./dialogs.js";
 import { count, h, iconButton, listen } from "./dom.js";
+import { queryChoice } from "./query_choice.js";
 import { session } from "./session.js";
 
 export function mountDraftPanel(element) {
@@ -60,7 +61,7 @@ export function mountDraftPanel(element) {
       stale ? h("p", { class: "rs-muted rs-small-text", title: draft.expression_text }, "Made for an earlier wording.") : null,
       draft.note ? h("p", { class: "rs-warning" }, draft.note) : null,
     );
-    if (shown) item.append(...tools(draft));
+    if (shown) item.append(...tools(draft).filter(Boolean));
     return item;
   }
 
@@ -77,6 +78,7 @@ export function mountDraftPanel(element) {
     });
     const overwrite = h("input", { type: "checkbox", class: "rs-overwrite" });
     return [
+      draft.query === null ? null : queryChoice(draft),
       h("label", { class: "rs-slider-row" }, "Threshold", slider, h("output", { class: "rs-number" }, session.threshold.toFixed(2))),
       h("div", { class: "rs-row" },
         h("button", { type: "button", class: "rs-button rs-primary", onclick: () => accept(draft, null, overwrite.checked) }, "Accept all"),

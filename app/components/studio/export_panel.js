@@ -30,7 +30,8 @@ export function mountExportPanel(element) {
   draw();
 
   function draw() {
-    const exports = [...session.jobs.values()].filter((job) => job.kind === "export");
+    // A job of one clip takes out a comparison, and is told of where that was asked for.
+    const exports = [...session.jobs.values()].filter((job) => job.kind === "export" && !job.clip_id);
     const job = session.jobs.get(lastJob) ?? exports.at(-1);
     if (!job) return box.replaceChildren();
     if (job.state === "failed") return box.replaceChildren(h("p", { class: "rs-warning" }, job.message));

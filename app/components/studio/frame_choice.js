@@ -1,10 +1,10 @@
 // Which frames of a clip a person means.  Pure.
 
-/** `wanted` frames spread evenly over a clip, from its first to its last; all of a shorter one. */
+/** `wanted` frames spread evenly: the middles of as many equal parts; all of a shorter clip. */
 export function spread(frameCount, wanted) {
   const count = Math.min(frameCount, wanted);
-  if (count < 2) return frameCount ? [0] : [];
-  return Array.from({ length: count }, (_, place) => Math.round((place * (frameCount - 1)) / (count - 1)));
+  const middle = (place) => Math.floor(((2 * place + 1) * frameCount) / (2 * count));
+  return Array.from({ length: count }, (_, place) => middle(place));
 }
 
 /**

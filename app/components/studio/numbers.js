@@ -3,6 +3,7 @@
 import { ApiError } from "./api.js";
 
 const AFTER_EDIT_MS = 600;
+const WHILE_MADE_MS = 3000; // a running draft delivers without a pause
 const NONE = { state: "none", reply: null, message: "" };
 
 export class Numbers {
@@ -21,7 +22,7 @@ export class Numbers {
       if (detail.target_id === session.targetId) this.#askSoon();
     });
     session.addEventListener("draft-frames", ({ detail }) => {
-      if (this.#keys.includes(`draft:${detail.draft_id}`)) this.#askSoon();
+      if (this.#keys.split(",").includes(`draft:${detail.draft_id}`)) this.#askInAWhile();
     });
   }
 
@@ -55,9 +56,16 @@ export class Numbers {
     this.#timer = setTimeout(() => this.ask(), AFTER_EDIT_MS);
   }
 
+  /** However often it is said, the question is asked when its time has come. */
+  #askInAWhile() {
+    if (this.#watched) this.#timer ||= setTimeout(() => this.ask(), WHILE_MADE_MS);
+  }
+
   /** Ask now; J first, and F, which takes longer, after it. */
   async ask() {
     const { api, session, comparison } = this.#parts;
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     const clipId = session.clip?.clip.id;
     const drafts = comparison.runs.map(({ key }) => key).filter((key) => key.startsWith("draft:"));
     if (!clipId || !drafts.length || !this.#watched) return;

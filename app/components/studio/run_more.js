@@ -26,15 +26,12 @@ export function mountRunMore() {
     const told = JSON.stringify([session.segmenters, own, session.expressionId, session.clip?.clip.id]);
     if (told !== drawn) {
       drawn = told;
-      const picked = new Set([...node.querySelectorAll("input:checked")].map((input) => input.name));
-      const first = !picked.size;
       fill(models, "Models", session.segmenters.map((each) => ({
         name: `model:${each.name}`, words: each.title, title: each.ready ? each.title : reasonOf(each), enabled: each.ready,
-        chosen: first ? each.ready && (each.name === session.segmenter || each.is_demo) : picked.has(`model:${each.name}`),
+        usual: each.name === session.segmenter || each.is_demo,
       })));
       fill(expressions, "Expressions", own.map(({ id, label, text }) => ({
-        name: `expression:${id}`, words: `${label} ${text}`, title: text, enabled: true,
-        chosen: first ? id === session.expressionId : picked.has(`expression:${id}`),
+        name: `expression:${id}`, words: `${label} ${text}`, title: text, enabled: true, usual: id === session.expressionId,
       })));
       // Whoever has nothing to compare yet comes here first.
       if (session.clip && own.length && comparison.choices.length < 3 && !node.dataset.seen) {
@@ -45,9 +42,14 @@ export function mountRunMore() {
     drawButton();
   }
 
+  /** What was ticked stays ticked; where nothing of it is left, the usual rows are. */
   function fill(field, legend, rows) {
-    field.replaceChildren(h("legend", {}, legend), ...rows.map(({ name, words, title, enabled, chosen }) =>
-      h("label", { class: "rs-check", title }, h("input", { type: "checkbox", name, checked: enabled && chosen, disabled: !enabled }), h("span", { class: "rs-ellipsis" }, words))));
+    const before = new Set([...field.querySelectorAll("input:checked")].map((input) => input.name));
+    const stays = rows.some(({ name, enabled }) => enabled && before.has(name));
+    field.replaceChildren(h("legend", {}, legend), ...rows.map(({ name, words, title, enabled, usual }) =>
+      h("label", { class: "rs-check", title },
+        h("input", { type: "checkbox", name, checked: enabled && (stays ? before.has(name) : usual), disabled: !enabled }),
+        h("span", { class: "rs-ellipsis" }, words))));
     if (!rows.length) field.append(h("p", { class: "rs-muted" }, "None yet."));
   }
 
