@@ -73,6 +73,14 @@ _ENTRIES: tuple[Entry, ...] = (
         gpu_gb=24,
     ),
     Entry(
+        "vdit-demo",
+        "segmenter",
+        "VD-IT demo",
+        "Apache-2.0",
+        "model.vdit_demo:load",
+        is_demo=True,
+    ),
+    Entry(
         "vdit",
         "segmenter",
         "VD-IT",
@@ -135,8 +143,10 @@ def state(name: str, device: str = "auto", weights: Path | None = None) -> Entry
     if one.is_demo:
         folder = DEMO / name.removesuffix("-demo")
         if not (folder / "weights.safetensors").is_file():
+            training = "demo" if name == "rem-demo" else name
             return EntryState(
-                False, "its weights are not there; train them with `python -m model.train demo`"
+                False,
+                f"its weights are not there; train them with `python -m model.train {training}`",
             )
         return EntryState(True, "ready")
     if one.download_bytes and weights_path(name) is None:

@@ -6,11 +6,12 @@ be meant by it, at any moment of the clip.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from model.synthetic_scene import Scene, Thing, area, pose
+from model.synthetic_scene import COLOURS, Scene, Thing, area, pose
 
 ExpressionType: TypeAlias = Literal["colour", "kind", "colour+kind", "size", "place", "motion"]
 
@@ -182,3 +183,15 @@ def _pick(rng: np.random.Generator, words: tuple[str, ...]) -> str:
 
 def _one_of(rng: np.random.Generator, *words: str) -> str:
     return _pick(rng, words)
+
+
+def look_of(texts: Iterable[str]) -> tuple[str | None, str | None]:
+    """The colour and the kind that `texts` about one thing name, by their names in a scene.
+
+    >>> look_of(["the turquoise box"]), look_of(["the shape on the left"])
+    (('cyan', 'square'), (None, None))
+    """
+    words = {word for text in texts for word in text.split()}
+    colours = [c for c in COLOURS if words & {*_COLOUR_WORDS.get(c, (c,))}]
+    kinds = [kind for kind, names in _KIND_WORDS.items() if words & {*names}]
+    return colours[0] if colours else None, kinds[0] if kinds else None

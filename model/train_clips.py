@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from video_types import Size
 
 HELD_OUT_SEED = 1 << 30
 """Seeds from here on are never trained on."""
+
+Rendered = TypeVar("Rendered")
 
 _WAITING = 6  # rendered shards that wait for the training, at most
 
@@ -102,26 +105,33 @@ def asked(
     return by_kind if by_kind and rng.random() < 0.4 else said
 
 
-def _render_on(plan: ShardPlan, start: int, waiting: Queue[Shard]) -> None:
+def _render_on(
+    plan: ShardPlan, start: int, waiting: Queue[Any], render: Callable[[ShardPlan, int], Any]
+) -> None:
     """Render shards for ever, at low priority, as fast as they are taken."""
     os.nice(3)
     cv2.setNumThreads(1)
     parent = os.getppid()
     index = start
     while os.getppid() == parent:
-        waiting.put(render_shard(plan, index))
+        waiting.put(render(plan, index))
         index += 1
 
 
 @contextlib.contextmanager
-def shards(plan: ShardPlan, start: int) -> Iterator[Iterator[Shard]]:
-    """Shards `start`, `start + 1`, ... of `plan`, rendered by another process meanwhile."""
+def shards(
+    plan: ShardPlan, start: int, render: Callable[[ShardPlan, int], Rendered]
+) -> Iterator[Iterator[Rendered]]:
+    """Shards `start`, `start + 1`, ... of `plan`, rendered by another process meanwhile.
+
+    `render` is a function of a module, such as `render_shard`.
+    """
     context = multiprocessing.get_context("spawn")
-    waiting: Queue[Shard] = context.Queue(maxsize=_WAITING)
-    worker = context.Process(target=_render_on, args=(plan, start, waiting), daemon=True)
+    waiting: Queue[Rendered] = context.Queue(maxsize=_WAITING)
+    worker = context.Process(target=_render_on, args=(plan, start, waiting, render), daemon=True)
     worker.start()
 
-    def taken() -> Iterator[Shard]:
+    def taken() -> Iterator[Rendered]:
         while True:
             yield waiting.get()
 

@@ -66,7 +66,7 @@ def train_decoder(folder: Path, *, size: Size, seconds: float, device: torch.dev
     held_out = render_shard(ShardPlan(size, 1, 48, HELD_OUT_SEED), 0)
     log.info("masks come back at J %.3f", score_vae(average.module, held_out).mask_j)
     step = state.step
-    with shards(ShardPlan(size, 1, 8, _FIRST_SEED), step) as source:
+    with shards(ShardPlan(size, 1, 8, _FIRST_SEED), step, render_shard) as source:
         while clock.share() < 1:
             shard = next(source)
             chosen = np.random.default_rng(step).permutation(len(shard.masks))[:_BATCH]

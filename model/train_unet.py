@@ -188,7 +188,7 @@ def check(networks: Networks, vae: FrozenVae, stage: Stage, size: Size) -> dict[
     rng = np.random.default_rng(7)
     found: dict[str, list[Score]] = {}
     for clip, targets in enumerate(encoded.targets_of):
-        wanted = [(t, *said) for t in targets for said in _one_per_type(shard.expressions[t], rng)]
+        wanted = [(t, *said) for t in targets for said in one_per_type(shard.expressions[t], rng)]
         if not wanted:
             continue
         frames = encoded.frames[clip : clip + 1].expand(len(wanted), -1, -1, -1, -1)
@@ -206,9 +206,10 @@ def check(networks: Networks, vae: FrozenVae, stage: Stage, size: Size) -> dict[
     return {kind: mean_scores(scores) for kind, scores in found.items()}
 
 
-def _one_per_type(
+def one_per_type(
     said: tuple[tuple[str, str], ...], rng: np.random.Generator
 ) -> list[tuple[str, str]]:
+    """Of what is said about a target, one (type, text) of each type."""
     shuffled = [said[index] for index in rng.permutation(len(said))]
     return list({kind: (kind, text) for kind, text in shuffled}.values())
 
@@ -242,7 +243,7 @@ def train_unet(
     plan = ShardPlan(size, stage.frame_count, stage.shard_clips, stage.first_seed)
     pool: list[EncodedShard] = []
     running = 0.0
-    with shards(plan, step // per_shard) as source:
+    with shards(plan, step // per_shard, render_shard) as source:
         while clock.share() < 1:
             if step % per_shard == 0 or not pool:
                 pool = [*pool[-(_POOL - 1) :], encode_shard(vae, next(source))]
@@ -264,12 +265,12 @@ def train_unet(
                 )
             if clock.seconds() - checked > _CHECK_SECONDS:
                 checked = clock.seconds()
-                log.info("%s", _describe(check(averaged, vae, stage, size)))
+                log.info("%s", describe(check(averaged, vae, stage, size)))
             if clock.seconds() - saved > _SAVE_SECONDS:
                 saved = clock.seconds()
                 save_state(path, module, optimizer, average, step, clock.seconds())
     save_state(path, module, optimizer, average, step, clock.seconds())
-    log.info("%s", _describe(check(averaged, vae, stage, size)))
+    log.info("%s", describe(check(averaged, vae, stage, size)))
     log.info("%s done: %d steps at %s", stage.name, step, time.strftime("%H:%M"))
 
 
@@ -286,7 +287,8 @@ def grow_in_time(path: Path, module: torch.nn.Module) -> None:
         raise ValueError(f"the single-frame stage does not fit: {left_out + unexpected}")
 
 
-def _describe(scores: dict[str, Score]) -> str:
+def describe(scores: dict[str, Score]) -> str:
+    """One line for the log."""
     total = mean_scores(list(scores.values()))
     parts = [f"{kind} {s.j:.2f}/{s.picked:.2f}" for kind, s in sorted(scores.items())]
     return f"held out, J/picked: {', '.join(parts)}, mean {total.j:.2f}/{total.picked:.2f}"

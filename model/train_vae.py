@@ -70,7 +70,13 @@ def _start_as_average(vae: AutoencoderKL) -> None:
     vae.quant_conv.bias.copy_(torch.tensor([0.0, -6.0]).repeat_interleave(channels))
     vae.post_quant_conv.weight.copy_(torch.eye(channels)[..., None, None])
     vae.post_quant_conv.bias.zero_()
-    for module in vae.modules():
+    for coder in (vae.encoder, vae.decoder):
+        let_colour_through(coder)
+
+
+def let_colour_through(coder: Any) -> None:
+    """The same for one half of an autoencoder: diffusers' Encoder or Decoder."""
+    for module in coder.modules():
         if isinstance(module, ResnetBlock2D):
             module.conv2.weight.zero_()
             module.conv2.bias.zero_()
@@ -80,14 +86,13 @@ def _start_as_average(vae: AutoencoderKL) -> None:
             _carry(module.conv, 5, average=True)
         elif isinstance(module, Upsample2D):
             _carry(module.conv, 5)
-    for coder in (vae.encoder, vae.decoder):
-        _carry(coder.conv_in, 3)
-        coder.conv_in.weight[3:5].zero_()
-        coder.conv_in.bias[3:5] = torch.tensor([3.0, -3.0])
-        coder.conv_norm_out.bias[:3] = 2.0  # where SiLU is almost a line
-        _carry(coder.conv_out, 3)
-        coder.conv_out.weight[:3].mul_(1.25)
-        coder.conv_out.bias[:3] = -2.2
+    _carry(coder.conv_in, 3)
+    coder.conv_in.weight[3:5].zero_()
+    coder.conv_in.bias[3:5] = torch.tensor([3.0, -3.0])
+    coder.conv_norm_out.bias[:3] = 2.0  # where SiLU is almost a line
+    _carry(coder.conv_out, 3)
+    coder.conv_out.weight[:3].mul_(1.25)
+    coder.conv_out.bias[:3] = -2.2
 
 
 def _carry(conv: torch.nn.Conv2d, channels: int, *, average: bool = False) -> None:
@@ -171,7 +176,7 @@ def train_vae(folder: Path, *, size: Size, seconds: float, device: torch.device)
     held_out = render_shard(ShardPlan(size, 1, 48, HELD_OUT_SEED), 0)
     plan = ShardPlan(size, 1, _BATCH, 0)
     step = state.step
-    with shards(plan, step) as source:
+    with shards(plan, step, render_shard) as source:
         for shard in source:
             share = clock.share()
             if share >= 1:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from model import hub
+from model import hub, vdit_demo
 from model.catalog import DEMO, entries, entry, state, weights_path
 from model.checkpoint import listed, load_strictly, read_tensors, under
 from model.hub import BASE_REPOSITORY, WORDS_REPOSITORY
@@ -211,7 +211,7 @@ def check(path: Path) -> str:
         ModelError: they fit no network here, or not exactly.
     """
     if (path / "config.json").is_file():
-        return f"REM demo, SHA-256 {load_demo_rem('cpu', path).weights_hash}"
+        return _check_demo(path)
     file = checkpoint_in(path)
     content = read_tensors(file)
     if "model" in content:
@@ -224,6 +224,13 @@ def check(path: Path) -> str:
         raise ModelError(f"{file} holds neither REM nor VD-IT: {listed('entries', [*content])}.")
     count = sum(parameter.numel() for parameter in network.parameters())
     return f"{title}, {count / 1e9:.2f} billion parameters, SHA-256 {file_hash(file)}"
+
+
+def _check_demo(folder: Path) -> str:
+    description = (folder / "config.json").read_text(encoding="utf-8")
+    if '"network"' in description:
+        return f"VD-IT demo, SHA-256 {vdit_demo.load('cpu', folder).weights_hash}"
+    return f"REM demo, SHA-256 {load_demo_rem('cpu', folder).weights_hash}"
 
 
 def _fetch(name: str, file: str | None, agreed: bool) -> str:

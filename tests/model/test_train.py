@@ -258,7 +258,7 @@ def test_moments_are_in_order_and_cover_the_clip():
 
 def test_the_other_process_renders_the_same_shards_in_order():
     plan = ShardPlan(SIZE, 1, 2, 100)
-    with shards(plan, 3) as source:
+    with shards(plan, 3, render_shard) as source:
         for index in (3, 4):
             found, expected = next(source), render_shard(plan, index)
             assert np.array_equal(found.frames, expected.frames)
