@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from app.worker import Worker
+from app.worker_process import Priority, Steps, Tasks
 from model.mobile_sam_refiner import load as load_mobile_sam
-from model.refiner import ClickRefiner, MaskPropagator
+from model.refiner import MaskPropagator
 from model.sam2_refiner import untrained
 from video_types import Click, Frame, Mask
 
 MEGABYTE = 2**20
 SIZE = (720, 1280)
 FIRST_LOOK = 100
+STEPS = 24
+ENOUGH_S = 600.0
+
+_LOADERS: Mapping[str, Callable[[str], Any]] = {
+    "mobile-sam": load_mobile_sam,
+    "sam2.1-tiny": untrained,
+    "sam2.1-tiny-512": lambda device: untrained(device, image_size=512),
+}
 
 
 class DrawnClip(Sequence[Frame]):
@@ -78,17 +89,61 @@ def print_memory(device: str, length: int) -> None:
 
 
 def print_latency(device: str) -> None:
-    """Seconds of a first click on a frame, and of a click on a frame visited before."""
-    clip = DrawnClip(4)
-    refiners: list[ClickRefiner] = [load_mobile_sam(device), untrained(device)]
-    for refiner in refiners:
-        seconds = []
-        for index, x in ((0, 640.0), (1, 650.0), (0, 660.0)):
+    """Seconds of clicks: on a new frame, on one visited before, and while masks are carried."""
+    for name in _LOADERS:
+        worker = Worker("benchmark", make_tasks, (name, device), told=lambda *_: None)
+        worker.start()
+        try:
+            _print_latency_of(worker)
+        finally:
+            worker.stop()
+
+
+def _print_latency_of(worker: Worker) -> None:
+    def click(index: int, x: float) -> float:
+        began = time.perf_counter()
+        worker.submit("click", Priority.CLICK, index=index, x=x).result(ENOUGH_S)
+        return time.perf_counter() - began
+
+    click(0, 640.0)  # loads the network
+    first, again = click(1, 650.0), click(0, 660.0)
+    carrying = worker.submit("carry", Priority.PROPAGATION, length=STEPS)
+    steps: list[float] = []
+    meanwhile: list[float] = []
+    while (told := carrying.take(ENOUGH_S)) and told.kind != "done":
+        if told.kind != "step":
+            continue
+        steps.append(told.what)
+        time.sleep(0.05)  # the next step is under way
+        meanwhile.append(click(0, 640.0 + len(steps)))
+    name = worker.submit("name", Priority.CLICK).result(ENOUGH_S)
+    print(
+        f"{name}: first click on a frame {first:.2f} s, on a frame visited before {again:.3f} s; "
+        f"while masks are carried {np.median(meanwhile):.2f} s (median of {len(meanwhile)}, worst "
+        f"{max(meanwhile):.2f} s), where a step takes {np.median(steps):.2f} s (worst "
+        f"{max(steps):.2f} s)",
+        flush=True,
+    )
+
+
+def make_tasks(settings: tuple[str, str]) -> Tasks:
+    """What the worker process of this benchmark does."""
+    name, device = settings
+    refiner = _LOADERS[name](device)
+    clip = DrawnClip(STEPS + 1)
+
+    def click(*, index: int, x: float) -> Steps:
+        yield from ()
+        refiner.refine(clip[index], [Click(index, x, 400.0, True)], None, key=index)
+
+    def carry(*, length: int) -> Steps:
+        began = time.perf_counter()
+        for _ in refiner.propagate(clip, {0: clip.truth(0)}, targets=range(1, length)):
+            yield time.perf_counter() - began
             began = time.perf_counter()
-            refiner.refine(clip[index], [Click(index, x, 400.0, True)], None, key=index)
-            seconds.append(time.perf_counter() - began)
-        print(
-            f"{refiner.name}: first click on a frame {seconds[1]:.2f} s, "
-            f"on a frame visited before {seconds[2]:.2f} s",
-            flush=True,
-        )
+
+    def told_name() -> Steps:
+        yield from ()
+        return refiner.name
+
+    return {"click": click, "carry": carry, "name": told_name}
