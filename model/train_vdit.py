@@ -1,7 +1,8 @@
 """Second and third stage of the demo's VD-IT: from an expression to the thing it names.
 
 The objective is VD-IT's (`vdit_loss`).  On single frames everything is trained, the encoder by its
-labels too, because nothing was there before; on short clips, later, the encoder is frozen.
+labels too and the maps by `Pointer`, because nothing was there before; on short clips, later, the
+encoder is frozen.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from model.train_vdit_encoder import (
     picture_tensor,
     thing_boxes,
 )
-from model.train_vdit_loss import stacked_loss
+from model.train_vdit_loss import Pointer, pointing_loss, stacked_loss
 from model.train_vdit_networks import (
     LATENT_CHANNELS,
     SHORT_SIDE,
@@ -44,7 +45,7 @@ from model.train_vdit_networks import (
     sizes,
     tokens,
 )
-from model.vdit import Queries, VdIt
+from model.vdit import Queries, VdIt, VdItConfig
 from model.vdit_features import encode_frames, vae_frames
 from model.vdit_loss import ClipTarget
 
@@ -64,6 +65,7 @@ _CHECK_SECONDS = 300.0
 _SAVE_SECONDS = 120.0
 _DECAY = 0.997
 _LABELS = 3.0  # how much the labels count that the encoder began with
+_POINTING = 8.0  # how much it counts that the maps themselves show the thing asked for
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,10 @@ def draw_asks(seen: Pictures, stage: Stage, rng: np.random.Generator) -> list[As
     return asks
 
 
-def answer(network: VdIt, clips: Encoded, asks: list[Ask], tokenizer: CompactTokenizer) -> Queries:
-    """What the network says to each of the expressions, stacked."""
+def answer(
+    network: VdIt, clips: Encoded, asks: list[Ask], tokenizer: CompactTokenizer
+) -> tuple[Queries, list[Tensor]]:
+    """What the network says to each of the expressions, stacked, and the maps it read that off."""
     chosen = [ask.clip for ask in asks]
     ids = tokens([ask.text for ask in asks], tokenizer)
     words = ids[:, : int((ids > 0).sum(1).max())]
@@ -162,9 +166,8 @@ def answer(network: VdIt, clips: Encoded, asks: list[Ask], tokenizer: CompactTok
         maps = features.maps(
             torch.cat(noisy), clips.quarter[chosen].flatten(0, 1), prompt, clips=len(asks)
         )
-    return network.answer(
-        [level.float() for level in maps], clips.pictures.padding, words, words == 0
-    )
+    maps = [level.float() for level in maps]
+    return network.answer(maps, clips.pictures.padding, words, words == 0), maps
 
 
 def wanted(seen: Pictures, asks: list[Ask]) -> ClipTarget:
@@ -192,7 +195,7 @@ def check(network: VdIt, tokenizer: CompactTokenizer, stage: Stage) -> dict[str,
         if not asked:
             continue
         asks = [ask for ask, _ in asked]
-        queries = answer(network, clips, asks, tokenizer)
+        queries, _ = answer(network, clips, asks, tokenizer)
         best = queries.scores[-1].sigmoid().unflatten(0, (len(asks), -1)).mean(1).argmax(1)
         length = stage.frame_count
         frame = torch.arange(len(asks) * length)
@@ -207,55 +210,70 @@ def check(network: VdIt, tokenizer: CompactTokenizer, stage: Stage) -> dict[str,
     return {kind: mean_scores(scores) for kind, scores in found.items()}
 
 
+def fresh_parts(config: VdItConfig) -> nn.ModuleDict:
+    """The `network` and what trains with it: `probe` reads its latents, `pointer` its maps."""
+    return nn.ModuleDict(
+        {
+            "network": new_network(config),
+            "probe": Probe(config.vae["block_out_channels"][2]),
+            "pointer": Pointer(config.map_widths[1:]),
+        }
+    )
+
+
+def _features(parts: Any) -> Any:
+    return parts["network"].features
+
+
 def start_of(stage: Stage, folder: Path, tokenizer: CompactTokenizer) -> nn.ModuleDict:
-    """The `network` as the stage before left it, and the `probe` that reads its latents.
+    """The `network` as the stage before left it, with what reads its latents and maps.
 
     The video stage keeps the encoder as it is.
 
     Raises:
         FileNotFoundError: the stage before has not run.
     """
-    network = new_network(demo_config(len(tokenizer.vocabulary)))
-    vae = network.features.vae
-    probe = Probe(vae.config.block_out_channels[2])
-    both = nn.ModuleDict({"network": network, "probe": probe})
+    parts = fresh_parts(demo_config(len(tokenizer.vocabulary)))
+    vae, probe = _features(parts).vae, parts["probe"]
     if stage.frame_count > 1:
-        load_average(folder / f"{SINGLE.name}.pt", both)
+        load_average(folder / f"{SINGLE.name}.pt", parts)
         vae.requires_grad_(False)
         probe.requires_grad_(False)
     else:
         load_average(folder / ENCODER_FILE, nn.ModuleDict({"vae": vae, "probe": probe}))
-    return both
+    return parts
 
 
 def stage_loss(
-    both: Any, seen: Pictures, stage: Stage, tokenizer: CompactTokenizer, rng: np.random.Generator
+    parts: Any, seen: Pictures, stage: Stage, tokenizer: CompactTokenizer, rng: np.random.Generator
 ) -> Tensor:
     """What `stage` minimises on some clips."""
-    network, probe = both["network"], both["probe"]
+    network, probe = parts["network"], parts["probe"]
     asks = draw_asks(seen, stage, rng)
     clips = encode(network, seen)
-    queries = answer(network, clips, asks, tokenizer)
-    loss = stacked_loss(network, queries, wanted(seen, asks), len(asks))
+    queries, maps = answer(network, clips, asks, tokenizer)
+    truth = wanted(seen, asks)
+    loss = stacked_loss(network, queries, truth, len(asks))
+    loss = loss + _POINTING * pointing_loss(parts["pointer"](maps[1:]), truth.masks)
     if stage.frame_count == 1:
-        parts, pixels = probe(clips.latents.flatten(0, 1), clips.quarter.flatten(0, 1))
-        truth = labels(seen.numbers.flatten(0, 1).long(), seen.looks)
-        loss = loss + _LABELS * encoder_loss(parts, pixels, truth)
+        cells, pixels = probe(clips.latents.flatten(0, 1), clips.quarter.flatten(0, 1))
+        shown = labels(seen.numbers.flatten(0, 1).long(), seen.looks)
+        loss = loss + _LABELS * encoder_loss(cells, pixels, shown)
     return loss
 
 
 def train_vdit(folder: Path, stage: Stage, *, seconds: float) -> None:
     """Train `stage` for `seconds` in all, over as many calls as it takes; leaves `<name>.pt`."""
     tokenizer = demo_tokenizer()
-    both = start_of(stage, folder, tokenizer)
-    trained = [parameter for parameter in both.parameters() if parameter.requires_grad]
+    parts = start_of(stage, folder, tokenizer)
+    trained = [parameter for parameter in parts.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
         trained, lr=stage.learning_rate, weight_decay=0.01, betas=(0.9, 0.98)
     )
-    average = Average(both, _DECAY)
+    average = Average(parts, _DECAY)
     averaged: Any = average.module
     path = folder / f"{stage.name}.pt"
-    state = load_state(path, both, optimizer, average)
+    state = load_state(path, parts, optimizer, average)
     clock = Clock(seconds, state.seconds)
     checked, saved, step = clock.seconds(), clock.seconds(), state.step
     per_shard = max(1, round(stage.shard_clips * _USES / stage.clips))
@@ -273,12 +291,12 @@ def train_vdit(folder: Path, stage: Stage, *, seconds: float) -> None:
             clips = rng.permutation(len(shard.targets))[: stage.clips].tolist()
             for group in optimizer.param_groups:
                 group["lr"] = clock.learning_rate(stage.learning_rate, step, warm_up=100)
-            loss = stage_loss(both, shard.part(clips), stage, tokenizer, rng)
+            loss = stage_loss(parts, shard.part(clips), stage, tokenizer, rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 5.0)
             optimizer.step()
-            average.update(both)
+            average.update(parts)
             step += 1
             running += (loss.item() - running) * max(0.02, 1 / step)
             if step % 50 == 0:
@@ -290,8 +308,8 @@ def train_vdit(folder: Path, stage: Stage, *, seconds: float) -> None:
                 log.info("%s", describe(check(averaged["network"], tokenizer, stage)))
             if clock.seconds() - saved > _SAVE_SECONDS:
                 saved = clock.seconds()
-                save_state(path, both, optimizer, average, step, clock.seconds())
-    save_state(path, both, optimizer, average, step, clock.seconds())
+                save_state(path, parts, optimizer, average, step, clock.seconds())
+    save_state(path, parts, optimizer, average, step, clock.seconds())
     log.info("%s", describe(check(averaged["network"], tokenizer, stage)))
     log.info("%s done: %d steps at %s", stage.name, step, time.strftime("%H:%M"))
 
@@ -307,14 +325,10 @@ def export_vdit(folder: Path, destination: Path) -> None:
     tokenizer = demo_tokenizer()
     config = demo_config(len(tokenizer.vocabulary))
     trained = [folder / f"{stage.name}.pt" for stage in (VIDEO, SINGLE)]
-    network = new_network(config)
-    probe = Probe(config.vae["block_out_channels"][2])
-    load_average(
-        next((path for path in trained if path.is_file()), trained[-1]),
-        nn.ModuleDict({"network": network, "probe": probe}),
-    )
+    parts = fresh_parts(config)
+    load_average(next((path for path in trained if path.is_file()), trained[-1]), parts)
     destination.mkdir(parents=True, exist_ok=True)
-    state = network.state_dict()
+    state = parts["network"].state_dict()
     weights = {key: value.to(torch.float16).contiguous() for key, value in state.items()}
     save_file(weights, destination / "weights.safetensors")
     description = {

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from model.catalog import load_segmenter
 from model.segmenter import ModelError
@@ -24,6 +23,7 @@ from model.train_vdit import (
     draw_asks,
     encode,
     export_vdit,
+    fresh_parts,
     pictures,
     stage_loss,
     start_of,
@@ -141,10 +141,10 @@ def test_a_few_steps_lower_the_encoders_loss(network):
 @pytest.mark.parametrize("stage", [SINGLE, VIDEO])
 def test_a_few_steps_lower_the_networks_loss(network, tokenizer, stage):
     seen = pictures(shard_of(stage.frame_count))
-    both = nn.ModuleDict({"network": network, "probe": Probe(48)})
+    parts = fresh_parts(network.config)
     losses = descend(
-        both.parameters(),
-        lambda: stage_loss(both, seen, stage, tokenizer, np.random.default_rng(0)),
+        parts.parameters(),
+        lambda: stage_loss(parts, seen, stage, tokenizer, np.random.default_rng(0)),
         steps=6,
     )
     assert losses[-1] < 0.9 * losses[0]
@@ -155,7 +155,7 @@ def test_a_few_steps_lower_the_networks_loss(network, tokenizer, stage):
 def test_stacked_clips_have_the_mean_of_the_losses_each_has_alone(network, tokenizer, stage):
     seen = pictures(shard_of(stage.frame_count))
     asks = draw_asks(seen, stage, np.random.default_rng(1))
-    queries = answer(network, encode(network, seen), asks, tokenizer)
+    queries, _ = answer(network, encode(network, seen), asks, tokenizer)
     targets = wanted(seen, asks)
     apart = []
     for index in range(len(asks)):
@@ -173,9 +173,9 @@ def test_stacked_clips_are_answered_as_each_alone(network, tokenizer, stage):
         parameter.add_(0.02 * torch.randn_like(parameter))
     clips = encode(network, pictures(shard_of(stage.frame_count)))
     asks = [Ask(0, 1, "the thing moving to the left"), Ask(1, 1, "the red star")]
-    both = answer(network, clips, asks, tokenizer)
+    both, _ = answer(network, clips, asks, tokenizer)
     for index, ask in enumerate(asks):
-        alone = answer(network, clips, [ask], tokenizer)
+        alone, _ = answer(network, clips, [ask], tokenizer)
         part = slice(index * stage.frame_count, (index + 1) * stage.frame_count)
         # Bounded by the half precision the training runs its features in.
         assert torch.allclose(both.boxes[:, part], alone.boxes, atol=0.02)
