@@ -58,7 +58,12 @@ def parser() -> argparse.ArgumentParser:
         help="where networks run: auto, cpu, cuda, cuda:1, mps; default auto",
     )
     flags.add_argument(
-        "--weights", type=Path, metavar="PATH", help="take the segmenter's weights from here"
+        "--weights",
+        action="append",
+        default=[],
+        metavar="[NAME=]PATH",
+        help="take the segmenter's weights from here; with a segmenter's NAME, offer these weights "
+        "beside its own, as often as wanted",
     )
     flags.add_argument(
         "--media",
@@ -102,13 +107,12 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
         segmenter=_known("segmenter", given.segmenter),
         refiner=_known("refiner", given.refiner),
         device=given.device,
-        weights=given.weights,
+        weights=_own_weights(given.weights),
+        checkpoints=_checkpoints(given.weights),
         media=tuple(_media_folder(folder) for folder in given.media),
         logins=tuple(_login(text) for text in logins),
         open_browser=not given.no_browser,
     )
-    if settings.weights is not None and not settings.weights.exists():
-        raise CannotStartError(f"There are no weights at {settings.weights}.")
     if not 0 <= settings.port <= 65535:
         raise CannotStartError(f"A port is a number from 0 to 65535, not {settings.port}.")
     if not settings.is_loopback and not settings.logins and not given.no_login:
@@ -117,6 +121,39 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
             "or say --no-login."
         )
     return settings
+
+
+def _own_weights(given: Sequence[str]) -> Path | None:
+    """Of --weights, the path without a name: the chosen segmenter's."""
+    paths = [_existing(Path(text)) for text in given if "=" not in text]
+    if len(paths) > 1:
+        raise CannotStartError("Name the segmenter of all --weights but one: NAME=PATH.")
+    return paths[0] if paths else None
+
+
+def _checkpoints(given: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """Of --weights, those with a name: further segmenters and where their weights are."""
+    from model.catalog import checkpoint_name
+
+    found: dict[str, Path] = {}
+    for text in given:
+        engine, with_name, place = text.partition("=")
+        if not with_name:
+            continue
+        path = _existing(Path(place))
+        name = checkpoint_name(_known("segmenter", engine), path)
+        if name in found:
+            raise CannotStartError(
+                f"Two weights would be called “{name}”; rename one of the files."
+            )
+        found[name] = path
+    return tuple(found.items())
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise CannotStartError(f"There are no weights at {path}.")
+    return path.absolute()
 
 
 def _known(kind: str, name: str) -> str:

@@ -4,17 +4,23 @@
 
 Palette PNGs are read as datasets have them: the pixels of one number are the target, those of
 255 are Ignore.  Grey PNGs are plain masks: whatever is not 0 is the target.
+
+    python -m annotation_store.import_ results/candle --workspace my-dataset --run 5 --name "Cutie"
+
+makes them a run of the expression 5 instead, to be compared with other runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -27,6 +33,7 @@ from annotation_store.workspace import Workspace
 from video_types import Mask, Size
 
 SAVED_AT_ONCE = 32
+IMPORTED = "import:"  # before the name of a run that was imported
 Steps = Generator[tuple[int, int], None, "ImportReport"]
 """Yields (files done, files in all) and returns the report."""
 
@@ -156,6 +163,43 @@ def import_steps(
     return ImportReport(edit_id, len(files))
 
 
+def import_run_steps(
+    workspace: Workspace, expression_id: int, folder: Path, name: str, *, value: int | None = None
+) -> Generator[tuple[int, int], None, int]:
+    """Make the masks in `folder` a finished draft of an expression, as if `name` had drawn them.
+
+    Yields (files done, files in all) and returns the draft's id.  Every file is read before the
+    draft is begun.  Their soft maps are as hard as the masks.
+
+    Raises:
+        MaskImportError: the files do not fit the clip.
+        StoreError: `name` is empty.
+    """
+    if not name.strip():
+        raise StoreError("Expected a name for the run, such as the method's.")
+    expression = workspace.expressions.get(expression_id)
+    clip = workspace.clips.get(expression.clip_id)
+    wanted = workspace.targets.get(expression.target_id).number if value is None else value
+    files = numbered_files(folder, clip.frame_count)
+    total = 2 * len(files)
+    done = 0
+    digest = hashlib.sha256()
+    for _, mask, _ in _masks(files, clip, wanted):
+        digest.update(np.packbits(mask).tobytes())
+        done += 1
+        yield done, total
+    draft = workspace.drafts.start(
+        expression_id, f"{IMPORTED}{name.strip()}", digest.hexdigest(), 0, {"folder": folder.name}
+    )
+    for frame_index, mask, _ in _masks(files, clip, wanted):
+        soft_map = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+        workspace.drafts.save_frames(draft.id, [(frame_index, mask, soft_map)])
+        done += 1
+        yield done, total
+    workspace.drafts.finish(draft.id, "done")
+    return draft.id
+
+
 def _masks(
     files: Sequence[tuple[int, Path]], clip: Clip, value: int
 ) -> Iterator[tuple[int, Mask, Mask | None]]:
@@ -168,11 +212,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 0, or 1 if the masks were refused."""
     parser = argparse.ArgumentParser(
         prog="python -m annotation_store.import_",
-        description="Give a target the masks in a folder of PNGs, one per frame.",
+        description="Give a target the masks in a folder of PNGs, one per frame, or make them a "
+        "run to compare others with.",
     )
     parser.add_argument("folder", type=Path, help="palette or grey PNGs, named after their frames")
     parser.add_argument("--workspace", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--target", type=int, required=True, metavar="ID", help="whose masks")
+    whose = parser.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--target", type=int, metavar="ID", help="whose masks they become")
+    whose.add_argument("--run", type=int, metavar="ID", help="the expression they are a run of")
+    parser.add_argument("--name", default="", help="what the run is called, such as the method's")
     parser.add_argument("--annotator", default="import", help="in whose name; default import")
     parser.add_argument(
         "--value", type=int, help="number to take from palette PNGs; default the target's own"
@@ -180,13 +228,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with Workspace.open(options.workspace) as workspace:
-            steps = import_steps(
-                workspace,
-                options.target,
-                options.folder,
-                options.annotator,
-                value=options.value,
-            )
+            folder, value = options.folder, options.value
+            steps: Generator[tuple[int, int], None, object]
+            if options.run is not None:
+                steps = import_run_steps(workspace, options.run, folder, options.name, value=value)
+            else:
+                steps = import_steps(
+                    workspace, options.target, folder, options.annotator, value=value
+                )
             frames = sum(1 for _ in steps) // 2
     except StoreError as error:
         print(error, file=sys.stderr)

@@ -113,7 +113,7 @@ def _engines(kind: str, settings: Settings) -> list[dict[str, Any]]:
     from model import catalog
 
     found = []
-    for entry in catalog.entries():
+    for entry in catalog.entries(settings.checkpoint_names):
         if entry.kind == kind:
             state = catalog.state(entry.name, settings.device, settings.weights_for(entry.name))
             found.append(

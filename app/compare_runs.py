@@ -163,10 +163,14 @@ def _annotated(
 
 
 def engine_title(name: str) -> str:
-    """How the page calls the segmenter `name`; the name itself if the catalog has lost it."""
+    """How the page calls the segmenter `name`; the name itself for what the catalog lacks."""
     from model import catalog
+    from model.segmenter import ModelError
 
-    return next((entry.title for entry in catalog.entries() if entry.name == name), name)
+    try:
+        return catalog.entry(name).title
+    except ModelError:
+        return name
 
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:

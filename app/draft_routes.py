@@ -36,7 +36,8 @@ def require_ready(services: Services, kind: str, name: str) -> str:
     """The title of the segmenter or refiner called `name`, if it can run here."""
     from model import catalog
 
-    entry = next((one for one in catalog.entries() if (one.kind, one.name) == (kind, name)), None)
+    offered = catalog.entries(services.settings.checkpoint_names)
+    entry = next((one for one in offered if (one.kind, one.name) == (kind, name)), None)
     if entry is None:
         raise RefusedError(f"There is no {kind} called “{name}”.", code="missing", status=404)
     state = catalog.state(name, services.settings.device, services.settings.weights_for(name))

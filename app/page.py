@@ -4,6 +4,7 @@ Pickers and buttons are Gradio's and call the modules in the browser directly (`
 button passes through Gradio's queue.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -45,13 +46,17 @@ _ENGINES = """async () => {
 }"""
 
 
-def _choices(kind: str) -> list[tuple[str, str]]:
+def _choices(kind: str, checkpoints: Sequence[str] = ()) -> list[tuple[str, str]]:
     """(title, name) of every engine of `kind`."""
-    return [(entry.title, entry.name) for entry in catalog.entries() if entry.kind == kind]
+    offered = catalog.entries(checkpoints)
+    return [(entry.title, entry.name) for entry in offered if entry.kind == kind]
 
 
-def build_page() -> gr.Blocks:
-    """The whole page.  Mount it with `mount_options()`; `/studio` and `/api` must be there."""
+def build_page(checkpoints: Sequence[str] = ()) -> gr.Blocks:
+    """The whole page.  Mount it with `mount_options()`; `/studio` and `/api` must be there.
+
+    `checkpoints` are names of segmenters beside the catalog's own.
+    """
     with gr.Blocks(title="Refscribe", analytics_enabled=False, fill_width=True) as page:
         with gr.Column(elem_id="rs-studio"):
             studio_part("header", elem_id="rs-header")
@@ -61,7 +66,7 @@ def build_page() -> gr.Blocks:
             with gr.Column(elem_id="rs-panel"):
                 studio_part("expressions", elem_id="rs-expressions", fill=True)
                 studio_part("tabs", elem_id="rs-tabs")
-                segmenter = _draft_tab()
+                segmenter = _draft_tab(checkpoints)
                 refiner = _propagate_tab()
                 with gr.Column(elem_id="rs-tab-compare", elem_classes="rs-tab"):
                     studio_part("compare")
@@ -74,11 +79,11 @@ def build_page() -> gr.Blocks:
     return page
 
 
-def _draft_tab() -> gr.Dropdown:
+def _draft_tab(checkpoints: Sequence[str]) -> gr.Dropdown:
     with gr.Column(elem_id="rs-tab-draft", elem_classes="rs-tab"):
         with gr.Row(equal_height=False):
             segmenter = gr.Dropdown(
-                _choices("segmenter"),
+                _choices("segmenter", checkpoints),
                 value=None,
                 label="Segmenter",
                 filterable=False,

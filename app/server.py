@@ -119,7 +119,7 @@ def _mount_page(app: FastAPI, settings: Settings) -> None:
 
     gr.mount_gradio_app(
         app,
-        build_page(),
+        build_page(settings.checkpoint_names),
         path="/",
         server_name=settings.host,
         server_port=settings.port,

@@ -29,6 +29,7 @@ class Settings:
         annotator: signs edits where nobody logs in.
         device: "auto", "cpu", or a name torch knows.
         weights: a folder or file to take the segmenter's weights from; None for the usual places.
+        checkpoints: further weights, each an engine of its own: its name in the catalog, the path.
         media: folders whose videos the page may offer.
         logins: empty where no login is asked for.
     """
@@ -41,6 +42,7 @@ class Settings:
     refiner: str = "mobile-sam"
     device: str = "auto"
     weights: Path | None = None
+    checkpoints: tuple[tuple[str, Path], ...] = ()
     media: tuple[Path, ...] = ()
     logins: tuple[Login, ...] = ()
     open_browser: bool = True
@@ -49,7 +51,12 @@ class Settings:
 
     def weights_for(self, name: str) -> Path | None:
         """Where the engine called `name` is to take its weights; None for the usual places."""
-        return self.weights if name == self.segmenter else None
+        return dict(self.checkpoints).get(name, self.weights if name == self.segmenter else None)
+
+    @property
+    def checkpoint_names(self) -> tuple[str, ...]:
+        """The engines that `checkpoints` add to the catalog."""
+        return tuple(name for name, _ in self.checkpoints)
 
     @property
     def is_loopback(self) -> bool:

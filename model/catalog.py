@@ -6,7 +6,8 @@ Importing this loads no network and no torch; an engine's code is imported when 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -110,20 +111,30 @@ _ENTRIES: tuple[Entry, ...] = (
 )
 
 
-def entries() -> tuple[Entry, ...]:
-    """All engines, in the order the page offers them."""
-    return _ENTRIES
+def entries(checkpoints: Iterable[str] = ()) -> tuple[Entry, ...]:
+    """All engines, in the order the page offers them; those of further `checkpoints` last."""
+    return (*_ENTRIES, *map(entry, checkpoints))
+
+
+def checkpoint_name(engine: str, path: Path) -> str:
+    """What an engine with weights of its own is called beside the engine itself.
+
+    >>> checkpoint_name("rem", Path("runs/step-20000.ckpt"))
+    'rem:step-20000'
+    """
+    return f"{engine}:{path.stem}"
 
 
 def entry(name: str) -> Entry:
-    """The engine called `name`.
+    """The engine called `name`, which may be one with weights of its own ("rem:step-20000").
 
     Raises:
         ModelError: there is none.
     """
+    engine, _, label = name.partition(":")
     for one in _ENTRIES:
-        if one.name == name:
-            return one
+        if one.name == engine:
+            return replace(one, name=name, title=f"{one.title} · {label}") if label else one
     known = ", ".join(one.name for one in _ENTRIES)
     raise ModelError(f"There is no engine called {name!r}. There are: {known}.")
 

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from annotation_store import runs
 from annotation_store.edits import MaskChange
+from annotation_store.errors import StoreError
 from annotation_store.formats import mask_png, palette_png
-from annotation_store.import_ import MaskImportError, import_steps, main, numbered_files
+from annotation_store.import_ import (
+    MaskImportError,
+    import_run_steps,
+    import_steps,
+    main,
+    numbered_files,
+)
 from annotation_store.ingest import ingest_video
 from annotation_store.workspace import Workspace
 from tests.media_fixtures import numbered_video
@@ -158,3 +166,33 @@ def test_the_command_line_imports_and_explains(workspace, target, tmp_path, caps
     assert "masks on 1 frames" in capsys.readouterr().out
     assert main([str(tmp_path), *arguments]) == 1
     assert "holds no PNG" in capsys.readouterr().err
+
+
+def test_masks_become_a_run_to_compare_others_with(workspace, target, tmp_path):
+    masks = {frame_index: disc(20 + frame_index, 30) for frame_index in range(FRAMES)}
+    folder = write_plain(tmp_path / "results", masks)
+    expression = workspace.expressions.add(target.id, "the wax that runs down", "Ada")
+
+    where = ["--workspace", str(workspace.folder), "--run", str(expression.id)]
+    code = main([str(folder), *where, "--name", "Cutie"])
+
+    (draft,) = workspace.drafts.list(target.clip_id)
+    assert (code, draft.segmenter, draft.state) == (0, "import:Cutie", "done")
+    assert (draft.expression_id, draft.frames_done) == (expression.id, FRAMES)
+    for frame_index, rle in workspace.drafts.masks(draft.id):
+        assert np.array_equal(runs.decode(rle, (HEIGHT, WIDTH)), masks[frame_index])
+        with Image.open(workspace.drafts.map_path(draft.id, frame_index)) as soft_map:
+            assert np.array_equal(np.array(soft_map) > 127, masks[frame_index])
+    assert workspace.masks.load_all(target.id) == [], "the annotation is untouched"
+
+
+def test_a_run_that_does_not_fit_leaves_nothing(workspace, target, tmp_path):
+    folder = write_plain(tmp_path / "results", {0: disc(20, 30), 1: disc(20, 30)[:, :-2]})
+    expression = workspace.expressions.add(target.id, "the wax that runs down", "Ada")
+
+    with pytest.raises(MaskImportError, match="94x54"):
+        list(import_run_steps(workspace, expression.id, folder, "Cutie"))
+    with pytest.raises(StoreError, match="a name for the run"):
+        list(import_run_steps(workspace, expression.id, folder, " "))
+
+    assert workspace.drafts.list(target.clip_id) == []

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import cv2
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from annotation_store.workspace import Workspace
 from model import metrics
 from model.catalog import DEMO
 from model.weight_files import file_hash, weight_file
-from tests.app.conftest import FRAMES, disc, disc_video, disc_x, wait_for, write_masks
+from tests.app.conftest import (
+    FRAMES,
+    disc,
+    disc_video,
+    disc_x,
+    start_server,
+    stop_server,
+    wait_for,
+    write_masks,
+)
 from tests.app.test_masks import stroke
 
 ANNOTATED = range(2, 12)
@@ -284,6 +295,37 @@ def test_a_run_that_is_done_is_used_again(server, clip, expression, demo):
     again = run(server, clip, expression_ids=[expression]).json()
     assert again["queued"] == []
     assert again["reused"][0]["draft_id"] == queued["draft_id"]
+
+
+def test_two_checkpoints_of_one_segmenter_are_two_runs(tmp_path, demo):
+    """The second has weights of its own, as after a training; on this clip they agree or not."""
+    copy = shutil.copytree(DEMO / "rem", tmp_path / "finetuned")
+    weights = load_file(copy / "weights.safetensors")
+    save_file({name: value * 0.99 for name, value in weights.items()}, copy / "weights.safetensors")
+    server = start_server(tmp_path / "w", "--weights", f"rem-demo={copy}")
+    try:
+        offered = {one["name"]: one["title"] for one in server.get("/api/session")["segmenters"]}
+        assert offered["rem-demo:finetuned"] == "REM demo · finetuned"
+        clip = server.add_clip(disc_video(tmp_path / "disc.mp4"))
+        text = {"text": "the orange circle"}
+        target = server.add_target(clip["id"])
+        expression = server.ask(f"/api/targets/{target}/expressions", text).json()["id"]
+
+        both = ["rem-demo", "rem-demo:finetuned"]
+        reply = run(server, clip, expression_ids=[expression], segmenters=both).json()
+        ids = [one["draft_id"] for one in reply["queued"]]
+
+        def done():
+            drafts = server.get(f"/api/clips/{clip['id']}")["drafts"]
+            return [one["segmenter"] for one in drafts if one["state"] == "done"]
+
+        wait_for(lambda: len(done()) == 2, "both runs", 300)
+        query = ",".join(f"draft:{one}" for one in ids)
+        first, second = compare(server, clip, query)["runs"]
+        assert first["weights_hash"] == demo != second["weights_hash"]
+        assert second["title"].startswith("REM demo · finetuned")
+    finally:
+        stop_server(server)
 
 
 def test_runs_of_what_is_not_there_are_refused_and_start_nothing(server, clip, expression):

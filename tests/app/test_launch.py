@@ -79,6 +79,10 @@ def test_a_workspace_of_a_newer_program_is_one_sentence(tmp_path):
         (["--port", "70000"], "A port is a number"),
         (["--media", "/no/such/folder"], "There is no folder"),
         (["--weights", "/no/such/file"], "There are no weights"),
+        (["--weights", "rem=/no/such/file"], "There are no weights"),
+        (["--weights", f"magic={__file__}"], "There is no segmenter “magic”"),
+        (["--weights", __file__, "--weights", __file__], "all --weights but one"),
+        (["--weights", f"rem={__file__}", "--weights", f"rem={__file__}"], "rename one"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(tmp_path, flags, words):
@@ -86,6 +90,21 @@ def test_flags_that_do_not_fit_are_refused(tmp_path, flags, words):
         launch.read_settings(["--workspace", str(tmp_path), *flags], {})
 
     assert list(tmp_path.iterdir()) == [], "nothing was made"
+
+
+def test_further_weights_are_segmenters_of_their_own(tmp_path):
+    for name in ("early.pt", "late.pt", "own.pt"):
+        (tmp_path / name).touch()
+    flags = ["--weights", f"rem={tmp_path}/early.pt", "--weights", f"rem={tmp_path}/late.pt"]
+
+    settings = launch.read_settings(
+        ["--segmenter", "rem", "--weights", f"{tmp_path}/own.pt", *flags], {}
+    )
+
+    assert settings.checkpoint_names == ("rem:early", "rem:late")
+    assert settings.weights_for("rem:late") == tmp_path / "late.pt"
+    assert settings.weights_for("rem") == tmp_path / "own.pt"
+    assert settings.weights_for("vdit") is None
 
 
 def test_logins_come_from_flags_and_from_the_environment(tmp_path):

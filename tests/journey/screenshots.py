@@ -1,7 +1,7 @@
 """Takes the README's pictures of the page: `python -m tests.journey.screenshots [folder]`.
 
 Starts the real app on an empty workspace, adds the sample clips, types an expression, runs the demo
-segmenter where its weights are, and saves the page in light and dark.
+segmenters whose weights are there, and saves the page in light and dark, and the comparison.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ def main() -> None:
                 page.emulate_media(color_scheme=scheme)
                 page.wait_for_timeout(500)
                 save(page, wanted.folder / f"page-{scheme}.png")
+            page.emulate_media(color_scheme="light")
+            if compare(app, page):
+                save(page, wanted.folder / "compare.png")
         finally:
             chromium.close()
             stop_app(app)
@@ -64,6 +67,26 @@ def prepare(app: RunningApp, page: Page) -> None:
         page.keyboard.press("Shift+ArrowRight")
     page.mouse.move(640, 20)  # nothing lights up under the pointer there
     page.wait_for_timeout(7000)  # until "done" has left the bar below
+
+
+def compare(app: RunningApp, page: Page) -> bool:
+    """Show what tells the demo segmenters apart; False where none has its weights."""
+    demos = [one for one in app.get("/api/session")["segmenters"] if one["is_demo"]]
+    ready = [one for one in demos if one["ready"]]
+    if not ready:
+        return False
+    page.get_by_role("button", name="Accept all").click()
+    steps.tab(page, "Compare")
+    runs = page.locator(".rs-compare-panel details").first
+    if len(ready) < 2:
+        runs.get_by_label("Seed of the runs").fill("1")
+    runs.get_by_role("button", name="Run ", exact=False).click()
+    page.wait_for_timeout(1000)
+    steps.jobs_done(app, "segment", 600)
+    page.locator(".rsc-compare").get_by_role("button", name="Side by side", exact=True).click()
+    page.mouse.move(640, 20)
+    page.wait_for_timeout(9000)
+    return True
 
 
 def has_job(app: RunningApp, kind: str) -> bool:
