@@ -75,7 +75,6 @@ def compare(app: RunningApp, page: Page) -> bool:
     ready = [one for one in demos if one["ready"]]
     if not ready:
         return False
-    page.get_by_role("button", name="Accept all").click()
     steps.tab(page, "Compare")
     runs = page.locator(".rs-compare-panel details").first
     if len(ready) < 2:

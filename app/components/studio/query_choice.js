@@ -1,19 +1,19 @@
-// Which of a segmenter's answers a draft shows, where the segmenter gives several.
+// Which of a segmenter's queries a draft shows, where the segmenter asks several.
 
 import { api } from "./api.js";
 import { h, picker } from "./dom.js";
 import { session } from "./session.js";
 
-/** Words for one answer: `queryWords({ index: 2, score: 0.834 })` is "3, score 0.83". */
+/** Words for one query: `queryWords({ index: 2, score: 0.834 })` is "3, score 0.83". */
 export function queryWords({ index, score }) {
   return `${index + 1}, score ${score.toFixed(2)}`;
 }
 
-/** A row with all answers of `draft`; choosing one makes it the draft's masks. */
+/** A row with all queries of `draft`; choosing one makes it the draft's masks. */
 export function queryChoice(draft) {
   const place = h("span", { class: "rs-ellipsis" }, `${draft.query + 1}`);
   fill(draft, place);
-  return h("label", { class: "rs-slider-row" }, "Answer", place);
+  return h("label", { class: "rs-slider-row" }, "Query", place);
 }
 
 async function fill(draft, place) {
@@ -24,7 +24,7 @@ async function fill(draft, place) {
     return; // the draft is gone, or the connection: the number alone stays
   }
   const options = queries.map((each) => [`${each.index}`, queryWords(each)]);
-  place.replaceChildren(picker("Answer of the segmenter", options, `${draft.query}`, (index) => choose(draft, Number(index))));
+  place.replaceChildren(picker("Query whose masks these are", options, `${draft.query}`, (index) => choose(draft, Number(index))));
 }
 
 async function choose(draft, index) {
