@@ -125,7 +125,7 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
 
 def _own_weights(given: Sequence[str]) -> Path | None:
     """Of --weights, the path without a name: the chosen segmenter's."""
-    paths = [_existing(Path(text)) for text in given if "=" not in text]
+    paths = [_existing(Path(text)) for text in given if _named(text) is None]
     if len(paths) > 1:
         raise CannotStartError("Name the segmenter of all --weights but one: NAME=PATH.")
     return paths[0] if paths else None
@@ -137,17 +137,26 @@ def _checkpoints(given: Sequence[str]) -> tuple[tuple[str, Path], ...]:
 
     found: dict[str, Path] = {}
     for text in given:
-        engine, with_name, place = text.partition("=")
-        if not with_name:
+        named = _named(text)
+        if named is None:
             continue
-        path = _existing(Path(place))
-        name = checkpoint_name(_known("segmenter", engine), path)
+        path = _existing(named[1])
+        name = checkpoint_name(named[0], path)
         if name in found:
             raise CannotStartError(
                 f"Two weights would be called “{name}”; rename one of the files."
             )
         found[name] = path
     return tuple(found.items())
+
+
+def _named(text: str) -> tuple[str, Path] | None:
+    """NAME=PATH apart; None for a path, which may hold an equals sign as well."""
+    from model import catalog
+
+    name, with_name, place = text.partition("=")
+    names = [entry.name for entry in catalog.entries() if entry.kind == "segmenter"]
+    return (name, Path(place)) if with_name and name in names else None
 
 
 def _existing(path: Path) -> Path:

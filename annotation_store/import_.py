@@ -191,11 +191,15 @@ def import_run_steps(
     draft = workspace.drafts.start(
         expression_id, f"{IMPORTED}{name.strip()}", digest.hexdigest(), 0, {"folder": folder.name}
     )
-    for frame_index, mask, _ in _masks(files, clip, wanted):
-        soft_map = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
-        workspace.drafts.save_frames(draft.id, [(frame_index, mask, soft_map)])
-        done += 1
-        yield done, total
+    try:
+        for frame_index, mask, _ in _masks(files, clip, wanted):
+            soft_map = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+            workspace.drafts.save_frames(draft.id, [(frame_index, mask, soft_map)])
+            done += 1
+            yield done, total
+    except BaseException:  # also closed early: half a run would look like a bad one
+        workspace.drafts.remove(draft.id)
+        raise
     workspace.drafts.finish(draft.id, "done")
     return draft.id
 

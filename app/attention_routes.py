@@ -21,7 +21,7 @@ def attention_routes(services: Services) -> APIRouter:
     @router.get("/targets/{target_id}/attention")
     def attention(target_id: int, request: Request) -> dict[str, Any]:
         services.workspace.targets.get(target_id)
-        call = services.files.submit("attention", Priority.AHEAD, target_id=target_id)
+        call = services.files.submit("attention", Priority.PROPAGATION, target_id=target_id)
         wishes.replace(tab_of(request), call)
         return {"frames": [asdict(one) for one in call.result(TIMEOUT_S)]}
 

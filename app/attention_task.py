@@ -1,6 +1,6 @@
 """Which frames of a target to look at next: the store worker's part.
 
-Works on frames and masks of a quarter of their size, and remembers what pairs of masks gave: after
+Works on frames and masks at a fraction of their size, and remembers what pairs of masks gave: after
 an edit only the frames around it are looked at again.
 """
 
@@ -22,6 +22,8 @@ from model.shots import follows, is_cut
 from video_types import Frame, Mask, Size
 
 SHRINK = 4
+LONGEST_SIDE = 320  # pixels, of what is looked at
+MASKS_KEPT = 10_000  # a bit a pixel: at most 80 MB
 PAIRS_KEPT = 20_000
 MOST_TOLD = 200
 
@@ -31,7 +33,7 @@ class Attention:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._small: RecentlyUsed[Mask] = RecentlyUsed(PAIRS_KEPT)
+        self._small: RecentlyUsed[bytes] = RecentlyUsed(MASKS_KEPT)
         self._pairs: RecentlyUsed[tuple[float, bool]] = RecentlyUsed(PAIRS_KEPT)
         self._flow = FlowEstimator()
 
@@ -81,18 +83,19 @@ class Attention:
 
     def _smaller(self, rle: bytes, size: Size) -> Mask:
         name = (rle, size)
-        small = self._small.get(name)
-        if small is None:
-            height, width = (max(1, side // SHRINK) for side in size)
+        height, width = shrunk(size)
+        packed = self._small.get(name)
+        if packed is None:
             whole = runs.decode(rle, size).astype(np.float32)
             small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
-            small = np.asarray(small >= 0.5)
-            self._small.put(name, small)
-        return small
+            packed = np.packbits(small >= 0.5).tobytes()
+            self._small.put(name, packed)
+        bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=height * width)
+        return bits.reshape(height, width).astype(np.bool_)
 
     def _glimpse(self, clip_id: int, frame_index: int) -> Frame:
         frame = self._workspace.frames.read(clip_id, frame_index)
-        height, width = (max(1, side // SHRINK) for side in frame.shape[:2])
+        height, width = shrunk((frame.shape[0], frame.shape[1]))
         return np.asarray(
             cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
@@ -106,6 +109,16 @@ class Attention:
             return {}
         newest = max(drafts, key=lambda one: one.id)
         return {index: self._smaller(rle, size) for index, rle in workspace.drafts.masks(newest.id)}
+
+
+def shrunk(size: Size) -> Size:
+    """The (h, w) that frames of `size` are looked at in.
+
+    >>> shrunk((360, 640)), shrunk((1080, 1920)), shrunk((3, 5))
+    ((90, 160), (180, 320), (1, 1))
+    """
+    shrink = max(SHRINK, max(size) / LONGEST_SIDE)
+    return (max(1, int(size[0] / shrink)), max(1, int(size[1] / shrink)))
 
 
 def _pair_name(clip_id: int, index: int, shown: dict[int, StoredMask]) -> Hashable | None:

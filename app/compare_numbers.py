@@ -21,6 +21,7 @@ from model import comparison, metrics
 from video_types import Size
 
 KEPT = 60_000
+AT_ONCE = 48  # pairs measured before their values are kept: a second or two of F
 """Values kept: eight runs of a thousand frames with room to spare, some 10 MB."""
 
 
@@ -39,6 +40,7 @@ class Pair:
         return found.digest()
 
 
+_Key = tuple[bytes, Size]
 Measure = Callable[[Sequence[Pair], Size], list[float]]
 
 
@@ -69,12 +71,26 @@ class Kept:
 
     def __init__(self, measure: Measure) -> None:
         self._measure = measure
-        self._values: OrderedDict[tuple[bytes, Size], float] = OrderedDict()
+        self._values: OrderedDict[_Key, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, pairs: Sequence[Pair], size: Size) -> list[float]:
-        """One value per pair; only those not known yet are measured."""
+    def __call__(
+        self, pairs: Sequence[Pair], size: Size, go_on: Callable[[], None] = lambda: None
+    ) -> list[float]:
+        """One value per pair; only those not known yet are measured.
+
+        `go_on` is called again and again, and raises once nobody waits for the answer.
+        """
         keys = [(pair.digest(), size) for pair in pairs]
+        found: list[float] = []
+        for start in range(0, len(pairs), AT_ONCE):
+            go_on()
+            part = slice(start, start + AT_ONCE)
+            found += self._part(keys[part], pairs[part], size)
+        return found
+
+    def _part(self, keys: Sequence[_Key], pairs: Sequence[Pair], size: Size) -> list[float]:
+        """Kept as soon as it is measured: whoever asks for the same meanwhile finds it here."""
         with self._lock:
             known = {key: self._values[key] for key in keys if key in self._values}
         missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}

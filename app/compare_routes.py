@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from annotation_store.clips import Clip
@@ -22,12 +23,13 @@ from app.draft_routes import Segmentation, require_ready, start_segmentation
 from app.jobs import ENDED
 from app.keepers import ExportKeeper
 from app.notices import RefusedError
-from app.services import Services
+from app.services import Services, tab_of
 from app.worker import Priority
 from video_types import Size
 
 LONGEST_WAIT_S = 300.0
 MOST_PAIRS = 100
+MOST_TABS = 100
 
 
 class Runs(BaseModel):
@@ -54,6 +56,32 @@ def compare_routes(services: Services) -> APIRouter:
     return router
 
 
+class AskedAnewError(Exception):
+    """The tab that waits for this answer has asked another question since."""
+
+
+class Questions:
+    """The newest question of each tab; older ones are not worth an answer any more."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, object] = {}
+
+    def ask(self, tab: str) -> Callable[[], None]:
+        """What raises AskedAnewError once the tab asks again; a program has no tab and waits."""
+        mine = object()
+        if not tab:
+            return lambda: None
+        while len(self._newest) > MOST_TABS:
+            self._newest.pop(next(iter(self._newest)), None)
+        self._newest[tab] = mine
+
+        def go_on() -> None:
+            if self._newest.get(tab) is not mine:
+                raise AskedAnewError
+
+        return go_on
+
+
 def _add_numbers(router: APIRouter, services: Services) -> None:
     def in_worker(pairs: Sequence[Pair], size: Size) -> list[float]:
         call = services.files.submit(
@@ -63,13 +91,19 @@ def _add_numbers(router: APIRouter, services: Services) -> None:
         return found
 
     region, edges = Kept(overlaps), Kept(in_worker)
+    questions = Questions()
 
-    @router.get("/clips/{clip_id}/comparison")
+    @router.get("/clips/{clip_id}/comparison", response_model=None)
     def comparison(
-        clip_id: int, runs: str, target: int | None = None, f: bool = True
-    ) -> dict[str, Any]:
+        request: Request, clip_id: int, runs: str, target: int | None = None, f: bool = True
+    ) -> dict[str, Any] | Response:
+        go_on = questions.ask(tab_of(request))
         compared = compare_runs.load(services.workspace, clip_id, runs.split(","), target)
-        return comparison_json(compared, region, edges if f else None)
+        measure_f = partial(edges, go_on=go_on) if f else None
+        try:
+            return comparison_json(compared, partial(region, go_on=go_on), measure_f)
+        except AskedAnewError:
+            return Response(status_code=204)
 
 
 def _add_runs(router: APIRouter, services: Services) -> None:

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from app.live import Live
-from app.notices import Notice, explain
+from app.notices import Notice, RefusedError, explain
 from app.tasks import Progress
 from app.worker import ENDS, Call, Told
 
 Kind = Literal["ingest", "segment", "propagate", "export", "samples", "repair"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
+PAUSABLE: frozenset[Kind] = frozenset({"propagate"})
+"""Not "segment": a network at rest would leave no room for the next run's."""
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 
 GATHER_S = 0.1
@@ -172,12 +174,18 @@ class Jobs:
         return job
 
     def pause(self, job_id: int, paused: bool) -> Job | None:
-        """Let a job rest, or go on; None if there is no such job."""
+        """Let a job rest, or go on; None if there is no such job.
+
+        Raises:
+            RefusedError: it is not of a kind that can rest.
+        """
         with self._lock:
             found = self._jobs.get(job_id)
         if found is None:
             return None
         job, call = found
+        if job.kind not in PAUSABLE:
+            raise RefusedError("Only propagating can be paused; cancel this instead.")
         if job.state not in ENDED and not job.cancelling and job.paused != paused:
             job.paused = paused
             job.pace = Pace()

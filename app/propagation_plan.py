@@ -47,7 +47,8 @@ def plan_propagation(
     Frames edited or verified by hand are anchors and stay, unless they are to be overwritten.
     Frames that this refiner filled since the anchors on both sides last changed are up to date
     and stay as well; those next to what is filled are relied on, so that an interrupted
-    propagation goes on where it ended.
+    propagation goes on where it ended.  Where a mask is overwritten or was cleared, what was made
+    from it is not up to date either.
 
     Raises:
         RefusedError: the frame has no mask, or nothing is left to fill.
@@ -75,13 +76,14 @@ def plan_propagation(
         )
     anchors = {index: one.rle for index, one in settled.items() if one.rle is not None}
     anchors[wanted.frame_index] = begin.rle
+    cleared = [index for index in open_frames if index in shown and shown[index].rle is None]
     fresh = (
         set()
-        if wanted.anew
+        if wanted.anew or wanted.overwrite
         else {
             index
             for index in open_frames
-            if _is_up_to_date(index, shown, makers, sorted(anchors), refiner)
+            if _is_up_to_date(index, shown, makers, sorted([*anchors, *cleared]), refiner)
         }
     )
     targets = [index for index in open_frames if index not in fresh]

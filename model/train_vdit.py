@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 SINGLE = Stage(
     "vdit-single", 1, 14, 42, 1 << 28, 1e-3,
-    {"colour": 1.0, "kind": 2.0, "colour+kind": 2.0, "size": 1.2, "place": 1.8, "motion": 0.4},
+    {"colour": 3.0, "kind": 1.6, "colour+kind": 1.8, "size": 1.6, "place": 1.4, "motion": 0.3},
 )  # fmt: skip
 VIDEO = Stage(
     "vdit-video", 3, 6, 16, (1 << 28) + (1 << 27), 6e-4,

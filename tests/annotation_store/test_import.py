@@ -195,4 +195,10 @@ def test_a_run_that_does_not_fit_leaves_nothing(workspace, target, tmp_path):
     with pytest.raises(StoreError, match="a name for the run"):
         list(import_run_steps(workspace, expression.id, folder, " "))
 
+    steps = import_run_steps(
+        workspace, expression.id, write_plain(tmp_path / "whole", {0: disc(20, 30)}), "Cutie"
+    )
+    next(steps), next(steps)
+    steps.close()
+
     assert workspace.drafts.list(target.clip_id) == []

@@ -11,6 +11,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from annotation_store.workspace import Workspace
+from app.compare_numbers import AT_ONCE, Kept, Pair
+from app.compare_routes import AskedAnewError, Questions
 from model import metrics
 from model.catalog import DEMO
 from model.weight_files import file_hash, weight_file
@@ -228,6 +230,40 @@ def test_a_long_clip_is_compared_quickly(server, workspace, tmp_path):
 
     assert found["runs"][1]["mean"] == {"j": 1, "f": 1, "jf": 1}
     assert time.monotonic() - begun < 3, "most of a second on a machine that does nothing else"
+
+
+def test_a_question_asked_anew_ends_the_one_before(server, clip, two_drafts):
+    questions = Questions()
+    first, other = questions.ask("tab-1"), questions.ask("tab-2")
+    questions.ask("tab-1")
+
+    other()
+    with pytest.raises(AskedAnewError):
+        first()
+    (near, _), (far, _) = two_drafts
+    path = f"/api/clips/{clip['id']}/comparison?runs=draft:{near},draft:{far}"
+    assert server.ask(path, headers={"X-Tab": "tab-1"}).status == 200
+
+
+def test_values_are_kept_as_they_come():
+    """What was measured before a question was given up is not measured again."""
+    measured = []
+
+    def measure(pairs, size):
+        measured.extend(pairs)
+        return [0.5] * len(pairs)
+
+    def give_up():
+        if len(measured) > AT_ONCE:
+            raise AskedAnewError
+
+    pairs = [Pair(bytes([index % 250, index // 250]), b"other", None) for index in range(200)]
+    kept = Kept(measure)
+    with pytest.raises(AskedAnewError):
+        kept(pairs, (10, 20), give_up)
+    assert kept(pairs, (10, 20)) == [0.5] * 200
+
+    assert len(measured) == 200
 
 
 @pytest.fixture

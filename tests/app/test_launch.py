@@ -80,7 +80,7 @@ def test_a_workspace_of_a_newer_program_is_one_sentence(tmp_path):
         (["--media", "/no/such/folder"], "There is no folder"),
         (["--weights", "/no/such/file"], "There are no weights"),
         (["--weights", "rem=/no/such/file"], "There are no weights"),
-        (["--weights", f"magic={__file__}"], "There is no segmenter “magic”"),
+        (["--weights", f"magic={__file__}"], "There are no weights at magic="),
         (["--weights", __file__, "--weights", __file__], "all --weights but one"),
         (["--weights", f"rem={__file__}", "--weights", f"rem={__file__}"], "rename one"),
     ],
@@ -93,17 +93,17 @@ def test_flags_that_do_not_fit_are_refused(tmp_path, flags, words):
 
 
 def test_further_weights_are_segmenters_of_their_own(tmp_path):
-    for name in ("early.pt", "late.pt", "own.pt"):
+    for name in ("early.pt", "late.pt", "step=20.pt"):
         (tmp_path / name).touch()
     flags = ["--weights", f"rem={tmp_path}/early.pt", "--weights", f"rem={tmp_path}/late.pt"]
 
     settings = launch.read_settings(
-        ["--segmenter", "rem", "--weights", f"{tmp_path}/own.pt", *flags], {}
+        ["--segmenter", "rem", "--weights", f"{tmp_path}/step=20.pt", *flags], {}
     )
 
     assert settings.checkpoint_names == ("rem:early", "rem:late")
     assert settings.weights_for("rem:late") == tmp_path / "late.pt"
-    assert settings.weights_for("rem") == tmp_path / "own.pt"
+    assert settings.weights_for("rem") == tmp_path / "step=20.pt"
     assert settings.weights_for("vdit") is None
 
 

@@ -168,3 +168,14 @@ test("a refusal is kept as the server's sentence", async () => {
 
   assert.deepEqual([comparison.numbers.state, comparison.numbers.message], ["failed", "This draft is gone."]);
 });
+
+test("J stays where F could not be counted", async () => {
+  const { asked, comparison, numbers } = stand();
+  numbers.watch(true);
+  asked[0].resolve({ only: "j" });
+  await settle();
+  asked[1].reject(new ApiError("It took too long.", { status: 504 }));
+  await settle();
+
+  assert.deepEqual([comparison.numbers.state, comparison.numbers.reply], ["failed", { only: "j" }]);
+});

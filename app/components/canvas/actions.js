@@ -60,9 +60,13 @@ export class Actions {
   async goToLook(way) {
     const { session, player } = this.#parts;
     if (!session.targetId) return;
-    const next = await lookList.next(player.wanted, way);
-    if (next === null) session.notice("No other frame stands out.", "info");
-    else this.goTo(next);
+    try {
+      const next = await lookList.next(player.wanted, way);
+      if (next === null) session.notice("No other frame stands out.", "info");
+      else this.goTo(next);
+    } catch (error) {
+      session.notice(error.message);
+    }
   }
 
   // -- playing ---------------------------------------------------------------------------------

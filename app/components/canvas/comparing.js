@@ -41,7 +41,10 @@ export class Comparing {
   /** Masks or soft maps of a run arrived. */
   #delivered(frames, what) {
     this.#parts.scene.forget(frames);
-    if (what !== "map") this.figures.changed();
+    if (what !== "map") {
+      this.figures.changed();
+      this.#parts.needMaps();
+    }
     this.#parts.changed();
   }
 

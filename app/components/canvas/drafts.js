@@ -23,6 +23,7 @@ export class DraftLayer {
   #wanted = [];
   #reading = 0;
   #again = 0;
+  #generation = 0; // of the soft maps: another draft or query has others
 
   /**
    * @param {object} api
@@ -41,6 +42,11 @@ export class DraftLayer {
     return this.#draft?.id ?? null;
   }
 
+  /** Which of the segmenter's queries it shows; null where there is but one. */
+  get query() {
+    return this.#draft?.query ?? null;
+  }
+
   /** The frames this draft has masks for. */
   get frames() {
     return this.#masks.keys();
@@ -49,15 +55,17 @@ export class DraftLayer {
   /** Show a draft of the clip, or none. */
   show(draft, size) {
     const other = draft?.id !== this.#draft?.id;
+    const otherQuery = draft?.query !== this.#draft?.query;
     this.#draft = draft;
     this.#size = size;
-    if (other) {
-      this.#masks.clear();
+    if (other || otherQuery) {
       this.#maps.clear();
-      this.#wanted = [];
-      this.changed(null);
+      this.#generation += 1;
     }
     if (other) {
+      this.#masks.clear();
+      this.#wanted = [];
+      this.changed(null);
       clearTimeout(this.#again);
       this.#again = 0;
       if (draft) this.#read();
@@ -82,10 +90,7 @@ export class DraftLayer {
       const { masks } = readMasks(await this.#api.binary(`/api/drafts/${id}/masks.bin`));
       if (reading !== this.#reading || id !== this.id) return;
       const fresh = masks.filter((mask) => !sameRuns(this.#masks.get(mask.frameIndex), mask.runs));
-      for (const mask of fresh) {
-        this.#masks.set(mask.frameIndex, mask.runs);
-        this.#maps.delete(mask.frameIndex); // another of the draft's answers has another soft map
-      }
+      for (const mask of fresh) this.#masks.set(mask.frameIndex, mask.runs);
       this.changed(fresh.map((mask) => mask.frameIndex));
     } catch (error) {
       if (id === this.id) this.failed(error);
@@ -133,10 +138,11 @@ export class DraftLayer {
     return this.#maps.get(frameIndex);
   }
 
-  /** Stop reading; the page is left. */
+  /** Stop reading; nobody looks at it any more. */
   close() {
     clearTimeout(this.#again);
     this.#draft = null;
+    this.#wanted = [];
   }
 
   /** Fetch soft maps around the playhead while they are of use. */
@@ -161,6 +167,7 @@ export class DraftLayer {
 
   async #load(frames) {
     const { id } = this;
+    const generation = this.#generation;
     this.#requests += 1;
     for (const frameIndex of frames) this.#loading.add(frameIndex);
     const what = `The draft's soft map of frame ${frames[0]}`;
@@ -169,7 +176,7 @@ export class DraftLayer {
       if (!reply.ok) throw new Error(`${what} could not be read.`);
       for (const [at, picture] of readPack(await reply.arrayBuffer()).entries()) {
         const map = await readMap(new Blob([picture], { type: "image/png" }));
-        if (id !== this.id) return;
+        if (id !== this.id || generation !== this.#generation) return;
         this.#maps.set(frames[at], map);
         this.changed([frames[at]], "map");
       }

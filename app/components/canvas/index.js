@@ -264,7 +264,8 @@ class Canvas {
       this.#sync.open(clip.id, sizeOf(clip), targets, session.targetId);
     }
     this.#targetChanged();
-    this.#comparing.runsChanged();
+    if ((session.draft?.query ?? null) !== this.#draft.query) this.#draftChanged();
+    else this.#comparing.runsChanged();
   }
 
   #openClip(clip) {
@@ -332,7 +333,10 @@ class Canvas {
 
   /** Soft maps come by the dozen while a clip plays, and change nothing but the picture. */
   #draftArrived(frames, what) {
-    if (what !== "map") return this.#overlayChanged(frames);
+    if (what !== "map") {
+      this.#actions?.wantSoftMaps();
+      return this.#overlayChanged(frames);
+    }
     this.#scene.forget(frames);
     return this.#screen.request();
   }

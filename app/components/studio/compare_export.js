@@ -48,7 +48,9 @@ export function mountCompareExport() {
     frames.placeholder = usual.join(", ");
     const { error } = readFrames(frames.value, session.frameCount);
     if (said.textContent !== error) said.textContent = error;
-    const job = session.jobs.get(jobId) ?? lastOf(session.clip?.clip.id);
+    const clipId = session.clip?.clip.id;
+    const own = session.jobs.get(jobId);
+    const job = own?.clip_id === clipId ? own : lastOf(clipId);
     const busy = job && ["queued", "running"].includes(job.state);
     write.disabled = busy || error !== "" || !chosen().length;
     write.title = chosen().length ? "" : "Choose at least one format";

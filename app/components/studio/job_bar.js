@@ -7,7 +7,7 @@ import { session } from "./session.js";
 import { uploads } from "./uploads.js";
 
 const FAREWELL_MS = 6000;
-const PAUSABLE = ["propagate", "segment"];
+const PAUSABLE = ["propagate"]; // a resting segmenter would keep its network from the next
 
 export function mountJobBar(element) {
   const ended = new Map(); // job id -> job, shown for a while after it ended (failures until dismissed)

@@ -73,10 +73,11 @@ class LookList extends EventTarget {
     }
   }
 
-  /** Where to go from `frameIndex`; waits for the first answer. @returns {Promise<number | null>} */
+  /** Where to go from `frameIndex`; waits for the first answer, and throws where none comes. */
   async next(frameIndex, way) {
     if (this.frames === null) await this.ask();
-    return neighbour(this.frames ?? [], frameIndex, way);
+    if (this.frames === null) throw new Error("The frames to look at are not known yet; try again soon.");
+    return neighbour(this.frames, frameIndex, way);
   }
 
   #say() {

@@ -82,7 +82,7 @@ export class Numbers {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (turn === this.#asked) comparison.setNumbers({ state: "failed", reply: null, message: error.message });
+      if (turn === this.#asked) comparison.setNumbers({ state: "failed", reply: comparison.numbers.reply, message: error.message });
     }
   }
 }
