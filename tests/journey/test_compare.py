@@ -82,8 +82,8 @@ def _run(page: Page, app: RunningApp, clip_id: int, ready: list[str]) -> list[in
     steps.jobs_done(app, "segment", 600)
     found = sorted(draft["id"] for draft in _drafts(app, clip_id))
     page.get_by_label("Run A", exact=True).select_option(f"draft:{found[0]}")
-    expect(page.get_by_label("Run B", exact=True)).to_have_value(f"draft:{found[1]}")
-    # Nothing is annotated yet: the runs are compared with each other.
+    page.get_by_label("Run B", exact=True).select_option(f"draft:{found[1]}")
+    expect(page.get_by_label("Run A", exact=True)).to_have_value(f"draft:{found[0]}")
     expect(page.locator(".rs-agreements")).to_contain_text("A–B")
     return found
 
