@@ -221,6 +221,10 @@ def fresh_parts(config: VdItConfig) -> nn.ModuleDict:
     )
 
 
+def _left_by(stage: Stage, folder: Path) -> Path:
+    return folder / f"{stage.name}.pt"
+
+
 def _features(parts: Any) -> Any:
     return parts["network"].features
 
@@ -236,7 +240,7 @@ def start_of(stage: Stage, folder: Path, tokenizer: CompactTokenizer) -> nn.Modu
     parts = fresh_parts(demo_config(len(tokenizer.vocabulary)))
     vae, probe = _features(parts).vae, parts["probe"]
     if stage.frame_count > 1:
-        load_average(folder / f"{SINGLE.name}.pt", parts)
+        load_average(_left_by(SINGLE, folder), parts)
         vae.requires_grad_(False)
         probe.requires_grad_(False)
     else:
@@ -272,7 +276,7 @@ def train_vdit(folder: Path, stage: Stage, *, seconds: float) -> None:
     )
     average = Average(parts, _DECAY)
     averaged: Any = average.module
-    path = folder / f"{stage.name}.pt"
+    path = _left_by(stage, folder)
     state = load_state(path, parts, optimizer, average)
     clock = Clock(seconds, state.seconds)
     checked, saved, step = clock.seconds(), clock.seconds(), state.step
@@ -324,9 +328,9 @@ def export_vdit(folder: Path, destination: Path) -> None:
     """
     tokenizer = demo_tokenizer()
     config = demo_config(len(tokenizer.vocabulary))
-    trained = [folder / f"{stage.name}.pt" for stage in (VIDEO, SINGLE)]
     parts = fresh_parts(config)
-    load_average(next((path for path in trained if path.is_file()), trained[-1]), parts)
+    stage = next((one for one in (VIDEO, SINGLE) if _left_by(one, folder).is_file()), SINGLE)
+    load_average(_left_by(stage, folder), parts)
     destination.mkdir(parents=True, exist_ok=True)
     state = parts["network"].state_dict()
     weights = {key: value.to(torch.float16).contiguous() for key, value in state.items()}
@@ -336,6 +340,7 @@ def export_vdit(folder: Path, destination: Path) -> None:
         "vocabulary": tokenizer.vocabulary,
         "context": tokenizer.context,
         "short_side": SHORT_SIDE,
+        "window_frames": stage.frame_count,
     }
     text = json.dumps(description, indent=1, ensure_ascii=False)
     (destination / "config.json").write_text(text + "\n", encoding="utf-8")

@@ -88,4 +88,6 @@ def load(device: str, weights: Path | None = None) -> VdItSegmenter:
         CompactWords(tokenizer),
         weights_hash=file_hash(file),
         short_side=description["short_side"],
+        window_frames=description["window_frames"],
+        spread=True,
     )

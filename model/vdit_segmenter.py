@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from model.rem import chunks
+from model.rem import chunks, spread_chunks
 from model.segmenter import (
     Answer,
     ExpressionReport,
@@ -80,15 +80,19 @@ def padded(values: Tensor, multiple: int = PADDING_MULTIPLE) -> tuple[Tensor, Te
 
 @dataclass
 class _Answers:
-    """Every query's masks of the frames seen so far, packed small, and their scores."""
+    """Every query's masks by the frames seen so far, packed small, and their scores (Q,)."""
 
-    scores: list[Tensor] = field(default_factory=list)  # (Q,) per frame
-    masks: list[list[bytes]] = field(default_factory=list)
-    maps: list[list[bytes]] = field(default_factory=list)
+    scores: list[Tensor] = field(default_factory=list)
+    masks: dict[int, list[bytes]] = field(default_factory=dict)
+    maps: dict[int, list[bytes]] = field(default_factory=dict)
 
 
 class VdItSegmenter:
-    """See TextSegmenter; `short_side` is 360 in the official scripts, windows are off."""
+    """See TextSegmenter.
+
+    `short_side` is 360 in the official scripts.  `window_frames` bounds how many frames the network
+    sees at once, in a row or, with `spread`, from all over the clip; the official code sees all.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class VdItSegmenter:
         weights_hash: str,
         short_side: int = OFFICIAL_SHORT_SIDE,
         window_frames: int | None = None,
+        spread: bool = False,
     ) -> None:
         self.name = name
         self.weights_hash = weights_hash
@@ -108,6 +113,7 @@ class VdItSegmenter:
         self._word_tokenizer = word_tokenizer
         self._short_side = short_side
         self._window_frames = window_frames
+        self._windows = spread_chunks if spread else chunks
 
     def describe_expression(self, text: str) -> ExpressionReport:
         return self._clip_tokenizer.describe(text)
@@ -139,7 +145,7 @@ class VdItSegmenter:
         answers = _Answers()
         size = (frames[0].shape[0], frames[0].shape[1])
         done = 0
-        for window in chunks(len(frames), self._window_frames or len(frames)):
+        for window in self._windows(len(frames), self._window_frames or len(frames)):
             with torch.inference_mode():
                 values = normalised_frames([frames[i] for i in window], self._short_side)
                 picture = (values.shape[2], values.shape[3])
@@ -155,7 +161,8 @@ class VdItSegmenter:
             yield SegmentStep(done, total, "looking for the target")
             for part in chunks(len(window), QUERIES_AT_ONCE):
                 with torch.inference_mode():
-                    self._keep(answers, queries.part(slice(part.start, part.stop)), picture, size)
+                    some = queries.part(slice(part.start, part.stop))
+                    self._keep(answers, window[part.start : part.stop], some, picture, size)
                 done += len(part)
                 yield SegmentStep(done, total, "painting every query's masks")
         scores = torch.stack(answers.scores).mean(dim=0)
@@ -165,17 +172,19 @@ class VdItSegmenter:
             found = tuple(_frame(answers, index, best, size) for index in part)
             yield SegmentStep(total, total, f"query {best} of {len(scores)}", found, ranking)
 
-    def _keep(self, answers: _Answers, queries: Queries, picture: Size, size: Size) -> None:
+    def _keep(
+        self, answers: _Answers, frames: range, queries: Queries, picture: Size, size: Size
+    ) -> None:
         every = torch.arange(queries.scores.shape[2], device=queries.scores.device)
         logits = self._network.masks(queries, every)[:, :, : picture[0], : picture[1]]
         enlarged = F.interpolate(logits, size, mode="bilinear", align_corners=False)
         answers.scores += list(queries.scores[-1].sigmoid().cpu())
         # sigmoid(x) > 0.5 is x > 0
-        for frame in (enlarged > 0).cpu().numpy():
-            answers.masks.append([zlib.compress(np.packbits(mask).tobytes(), 1) for mask in frame])
+        for index, frame in zip(frames, (enlarged > 0).cpu().numpy(), strict=True):
+            answers.masks[index] = [zlib.compress(np.packbits(mask).tobytes(), 1) for mask in frame]
         soft = (logits.sigmoid() * 255).round().to(torch.uint8).cpu().numpy()
-        for frame in soft:
-            answers.maps.append([_packed_map(soft_map) for soft_map in frame])
+        for index, frame in zip(frames, soft, strict=True):
+            answers.maps[index] = [_packed_map(soft_map) for soft_map in frame]
 
 
 def _frame(answers: _Answers, index: int, chosen: int, size: Size) -> SegmentedFrame:

@@ -102,6 +102,18 @@ def test_windows_bound_what_the_networks_see_at_once():
     assert [one.frame_index for one in frames] == list(range(5))
 
 
+def test_windows_may_be_spread_over_the_clip_and_answer_every_frame_in_order():
+    frames = clip(5)  # windows of frames 0 and 3, 1 and 4, 2
+    together = drafted(segmenter(), [frames[0], frames[3]])
+
+    seen = drafted(segmenter(window_frames=2, spread=True), frames)
+
+    assert [frame.frame_index for frame in seen] == [0, 1, 2, 3, 4]
+    for frame, alone in zip((seen[0], seen[3]), together, strict=True):
+        for query, same in zip(frame.queries, alone.queries, strict=True):
+            assert np.array_equal(query.soft_map, same.soft_map)
+
+
 def test_the_same_seed_gives_the_same_draft():
     frames = clip(2)
 
