@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.refiner_costs import print_latency, print_memory
+from benchmarks.refiner_costs import print_latency, print_memory, print_speed
 from model import catalog
 from model.flow import FlowEstimator, Share
 from model.metrics import region_similarity
@@ -209,6 +209,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps")
     parser.add_argument("--memory", action="store_true", help="memory over a long clip instead")
     parser.add_argument("--latency", action="store_true", help="seconds of a click instead")
+    parser.add_argument("--speed", action="store_true", help="frames a second, compiled too")
     parser.add_argument("--frames", type=int, default=1500, help="length of the long clip")
     options = parser.parse_args()
     device = catalog.choose_device(options.device)
@@ -221,9 +222,11 @@ def main() -> None:
         print_memory(device, options.frames)
     if options.latency:
         print_latency(device)
+    if options.speed:
+        print_speed(device)
     if options.davis is None:
-        if not (options.memory or options.latency):
-            parser.error("name a folder with --davis, or ask for --memory or --latency")
+        if not (options.memory or options.latency or options.speed):
+            parser.error("name a folder with --davis, or ask for --memory, --latency or --speed")
         return
     folders = sorted((options.davis / "JPEGImages" / "480p").iterdir())
     wanted = [name for name in options.clips.split(",") if name] or [each.name for each in folders]

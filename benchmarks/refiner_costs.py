@@ -10,18 +10,20 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from app.worker import Worker
 from app.worker_process import Priority, Steps, Tasks
 from model.mobile_sam_refiner import load as load_mobile_sam
 from model.refiner import MaskPropagator
-from model.sam2_refiner import untrained
+from model.sam2_refiner import CPU_IMAGE_SIZE, untrained
 from video_types import Click, Frame, Mask
 
 MEGABYTE = 2**20
 SIZE = (720, 1280)
 FIRST_LOOK = 100
 STEPS = 24
+WARM_UP, MEASURED = 4, 24  # frames; the first ones compile and fill the memory
 ENOUGH_S = 600.0
 
 _LOADERS: Mapping[str, Callable[[str], Any]] = {
@@ -84,6 +86,33 @@ def print_memory(device: str, length: int) -> None:
             f"{propagator.name}: {early / MEGABYTE:.0f} MB at frame {look}, "
             f"{late / MEGABYTE:.0f} MB at frame {last} ({(late - early) / MEGABYTE:+.0f} MB), "
             f"{seconds:.2f} s a frame",
+            flush=True,
+        )
+
+
+def print_speed(device: str) -> None:
+    """Frames a second of propagation, SAM 2.1 tiny eager and compiled, and memory."""
+    image_size = CPU_IMAGE_SIZE if device == "cpu" else 1024
+    loaders: list[Callable[[], MaskPropagator]] = [
+        lambda: load_mobile_sam(device),
+        lambda: untrained(device, image_size=image_size),
+        lambda: untrained(device, image_size=image_size, compiled=True),
+    ]
+    clip = DrawnClip(WARM_UP + MEASURED + 1)
+    for load in loaders:
+        propagator = load()
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        began = 0.0
+        targets = range(1, len(clip))
+        for done, _ in enumerate(propagator.propagate(clip, {0: clip.truth(0)}, targets=targets)):
+            if done == WARM_UP - 1:
+                began = time.perf_counter()
+        seconds = time.perf_counter() - began
+        held = torch.cuda.max_memory_allocated() if device == "cuda" else resident_bytes()
+        print(
+            f"{propagator.name} on {device}: {MEASURED / seconds:.1f} frames a second, "
+            f"{held / MEGABYTE:.0f} MB",
             flush=True,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -29,6 +30,7 @@ ANCHORS_USED = 4
 HOLE_SHARE = 0.002
 """Of the target's area: smaller holes in a propagated mask are the network's, not the target's."""
 CPU_IMAGE_SIZE = 512
+COMPILE_VARIABLE = "REFSCRIBE_SAM2_COMPILE"
 """Propagating at 1024 pixels takes over 4 s a frame on two cores, at 512 a sixth of that."""
 
 
@@ -143,11 +145,14 @@ def load_large(device: str) -> Sam2Refiner:
     return _load("large", device)
 
 
-def untrained(device: str = "cpu", *, image_size: int = 1024) -> Sam2Refiner:
+def untrained(
+    device: str = "cpu", *, image_size: int = 1024, compiled: bool = False
+) -> Sam2Refiner:
     """SAM 2.1 tiny with random weights: draws nonsense at the true cost, for benchmarks."""
     torch.manual_seed(0)
-    network = Sam2Network(build("tiny", image_size=image_size), device)
-    return Sam2Refiner(f"sam2.1-tiny at {image_size} pixels, untrained", network)
+    network = Sam2Network(build("tiny", image_size=image_size), device, compiled=compiled)
+    how = "untrained, compiled" if compiled else "untrained"
+    return Sam2Refiner(f"sam2.1-tiny at {image_size} pixels, {how}", network)
 
 
 def _load(size: str, device: str) -> Sam2Refiner:
@@ -160,4 +165,6 @@ def _load(size: str, device: str) -> Sam2Refiner:
             f"REFSCRIBE_SAM2_{size.replace('-', '_').upper()}."
         )
     image_size = CPU_IMAGE_SIZE if device == "cpu" else 1024
-    return Sam2Refiner(name, load_network(size, weights, device, image_size=image_size))
+    compiled = bool(os.environ.get(COMPILE_VARIABLE))
+    network = load_network(size, weights, device, image_size=image_size, compiled=compiled)
+    return Sam2Refiner(name, network)
