@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 from tests.conftest import REPOSITORY
 
 START_S = 90
+FAILED = pytest.StashKey[bool]()
 SYSTEM_CHROMIUM = Path("/usr/bin/chromium")
 
 
@@ -135,10 +136,11 @@ class Watched:
 
     page: Page
     complaints: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
 
     def watch(self, host: str) -> None:
-        """Keep errors on the console, exceptions, and requests that leave `host`."""
+        """Keep errors on the console, exceptions, what it changed, and who else it asked."""
 
         def console(message: ConsoleMessage) -> None:
             if message.type == "error":
@@ -147,6 +149,8 @@ class Watched:
         def requested(request: Request) -> None:
             if not request.url.startswith((host, "data:", "blob:")):
                 self.complaints.append(f"asked another host: {request.url}")
+            if request.method != "GET":
+                self.changes.append(f"{request.method} {request.url.removeprefix(host)}")
 
         self.page.on("console", console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
@@ -157,8 +161,19 @@ class Watched:
         return [line for line in self.complaints if not any(word in line for word in self.expected)]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Let fixtures know at their end that the test failed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
 @pytest.fixture
-def open_page(browser: Browser, app: RunningApp) -> Iterator[Any]:
+def open_page(
+    browser: Browser, app: RunningApp, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Any]:
     """Open a page of the running app; a complaint of any opened page fails the test at its end."""
     opened: list[Watched] = []
     contexts = []
@@ -182,6 +197,12 @@ def open_page(browser: Browser, app: RunningApp) -> Iterator[Any]:
 
     yield open_one
     complaints = [line for watched in opened for line in watched.unexpected()]
+    if request.node.stash.get(FAILED, False):
+        for number, watched in enumerate(opened):
+            picture = tmp_path / f"page-{number}.png"
+            watched.page.screenshot(path=picture)
+            said = [f"{picture} shows the page; it asked for", *watched.changes[-12:]]
+            sys.stderr.write("\n  ".join(said) + "\n")
     for context in contexts:
         context.close()
     assert complaints == []
