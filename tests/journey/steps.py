@@ -15,7 +15,6 @@ from playwright.sync_api import Page, expect
 from tests.journey.conftest import RunningApp
 from video_types import Mask
 
-FIRST_ANSWER_S = 170  # seconds: a machine that is busy or cold reads a gigabyte of libraries first
 MARGIN = 8  # CSS pixels between the frame and the edge of the stage when the whole frame is shown
 
 

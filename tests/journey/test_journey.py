@@ -95,7 +95,7 @@ def _correct_with_clicks(page: Page, app: RunningApp, target_id: int) -> None:
             and found
         ),
         "the click's mask in the store",
-        steps.FIRST_ANSWER_S,
+        90,
     )
     steps.saved(page)
     assert held.mask is not None
@@ -201,7 +201,7 @@ def test_a_real_clip_is_added_drafted_and_corrected(
             and found
         ),
         "the click's mask in the store",
-        steps.FIRST_ANSWER_S,
+        90,
     )
     assert held.mask[clip["height"] // 2, clip["width"] // 2]
 

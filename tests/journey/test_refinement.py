@@ -38,7 +38,7 @@ def test_strokes_become_a_mask_that_is_propagated_across_a_reload_and_a_second_t
     _click_and_take_all_clicks_back(page, mask)
 
     page.keyboard.press("p")
-    steps.wait_until(lambda: mask(3) is not None, "the first frames", steps.FIRST_ANSWER_S)
+    steps.wait_until(lambda: mask(3) is not None, "the first frames", 90)
     page.keyboard.press("Shift+P")
     expect(page.locator("#rs-jobs")).to_contain_text("paused")
     page.reload()
@@ -64,16 +64,14 @@ def _paint_roughly_and_redraw(page: Page, mask: Any) -> None:
     steps.saved(page)
     assert overlap(mask(0), disc(0)) < 0.7
     page.keyboard.press("g")
-    steps.wait_until(
-        lambda: overlap(mask(0), disc(0)) > 0.85, "the disc they lie on", steps.FIRST_ANSWER_S
-    )
+    steps.wait_until(lambda: overlap(mask(0), disc(0)) > 0.85, "the disc they lie on", 90)
 
 
 def _click_and_take_all_clicks_back(page: Page, mask: Any) -> None:
     drawn = mask(0)
     page.keyboard.press("1")
     page.mouse.click(*steps.screen_point(page, 140, 20, SIZE))
-    steps.wait_until(lambda: mask(0)[20, 140], "the click", steps.FIRST_ANSWER_S)
+    steps.wait_until(lambda: mask(0)[20, 140], "the click", 60)
     steps.saved(page)
     page.keyboard.press("Backspace")
     steps.wait_until(lambda: np.array_equal(mask(0), drawn), "the mask from before the click")
