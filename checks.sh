@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 install_system_packages() {
   local missing=()
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing+=(chromium)
-  command -v node >/dev/null || missing+=(nodejs)
+  command -v node >/dev/null || missing+=(nodejs npm)
   [ ${#missing[@]} -eq 0 ] && return
   if ! command -v apt-get >/dev/null; then
     echo "checks.sh: please install ${missing[*]} and run this again." >&2
@@ -23,6 +23,7 @@ install_system_packages() {
 
 if [ "${1:-}" != "--no-install" ]; then
   install_system_packages
+  npm install --silent --no-audit --no-fund
   python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 fi
 
@@ -31,5 +32,6 @@ step() { printf '\n== %s\n' "$*"; "$@"; }
 step ruff format --check .
 step ruff check .
 step mypy
+step npm run --silent check
 step node --test tests/canvas/
 step python -m pytest -q --durations=15

@@ -34,13 +34,13 @@ def _call(module: str, function: str, parameters: str = "") -> str:
 
 
 _SET_ENGINE = """async (name) => {
-  const { session } = await import(new URL('studio/studio/session.js', document.baseURI));
+  const { session } = await import(new URL('studio/shared/session.js', document.baseURI));
   session.set%s(name);
   document.activeElement?.blur(); // a picker that keeps the keyboard would swallow the next key
 }"""
 
 _ENGINES = """async () => {
-  const { session } = await import(new URL('studio/studio/session.js', document.baseURI));
+  const { session } = await import(new URL('studio/shared/session.js', document.baseURI));
   await session.start();
   return [session.segmenter || null, session.refiner || null];
 }"""

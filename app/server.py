@@ -16,25 +16,25 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from annotation_store.errors import StoreError
 from annotation_store.workspace import Workspace
-from app.attention_routes import attention_routes
-from app.click_routes import click_routes
-from app.clip_routes import clip_routes
-from app.compare_routes import compare_routes
-from app.draft_routes import draft_routes
-from app.export_routes import export_routes
 from app.guard import Guard
-from app.job_routes import job_routes
-from app.jobs import Jobs
 from app.live import Live, live_route
-from app.mask_routes import mask_routes
 from app.notices import Notice, RefusedError, explain
-from app.query_routes import query_routes
-from app.repair_routes import repair_routes
+from app.routes.attention import attention_routes
+from app.routes.clicks import click_routes
+from app.routes.clips import clip_routes
+from app.routes.comparison import compare_routes
+from app.routes.drafts import draft_routes
+from app.routes.exports import export_routes
+from app.routes.jobs import job_routes
+from app.routes.masks import mask_routes
+from app.routes.queries import query_routes
+from app.routes.repairs import repair_routes
+from app.routes.sources import source_routes
 from app.services import Services
 from app.settings import Settings
-from app.source_routes import source_routes
-from app.tasks import model_tasks, store_tasks
-from app.worker import Worker
+from app.work.jobs import Jobs
+from app.workers.tasks import model_tasks, store_tasks
+from app.workers.worker import Worker
 from model.segmenter import ModelError
 
 COMPONENTS = Path(__file__).parent / "components"

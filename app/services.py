@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from annotation_store.workspace import Workspace
-from app.jobs import Jobs
 from app.live import Live
 from app.settings import Settings
-from app.worker import Worker
+from app.work.jobs import Jobs
+from app.workers.worker import Worker
 
 _TAB = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from model.catalog import load_segmenter
 from model.segmenter import TextSegmenter
-from model.synthetic_clips import MaskStack, SyntheticClip, render
-from model.synthetic_expressions import TYPES
-from model.train_clips import HELD_OUT_SEED
-from model.train_score import Score, score_masks
+from model.synthetic.clips import MaskStack, SyntheticClip, render
+from model.synthetic.expressions import TYPES
+from model.training.clips import HELD_OUT_SEED
+from model.training.score import Score, score_masks
 from video_types import Frame, Size
 
 SIZE: Size = (144, 256)

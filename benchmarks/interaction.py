@@ -25,7 +25,7 @@ from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.ingest import ingest_steps
 from annotation_store.workspace import Workspace
-from app import wire
+from app.routes import wire
 from benchmarks.ingest import draw_video
 from tests.journey.conftest import SYSTEM_CHROMIUM, RunningApp, start_app, stop_app
 from video_types import Mask, Size

@@ -22,13 +22,13 @@ from PIL import Image
 
 from benchmarks.refiner_costs import print_latency, print_memory, print_speed
 from model import catalog
-from model.flow import FlowEstimator, Share
 from model.metrics import region_similarity
-from model.mobile_sam import MobileSam, load_network, logits_of_share, to_picture
-from model.places import deep_points
-from model.propagation import Chain, propagate
 from model.refiner import ClickRefiner, MaskPropagator, Propagated
-from model.view import box_of
+from model.refiners.flow import FlowEstimator, Share
+from model.refiners.mobile_sam import MobileSam, load_network, logits_of_share, to_picture
+from model.refiners.places import deep_points
+from model.refiners.propagation import Chain, propagate
+from model.refiners.view import box_of
 from video_types import Click, Frame, Mask
 
 CLICKS = 5

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import torch
 
-from app.worker import Worker
-from app.worker_process import Priority, Steps, Tasks
-from model.mobile_sam_refiner import load as load_mobile_sam
+from app.workers.process import Priority, Steps, Tasks
+from app.workers.worker import Worker
 from model.refiner import MaskPropagator
-from model.sam2_refiner import CPU_IMAGE_SIZE, untrained
+from model.refiners.mobile_sam_refiner import load as load_mobile_sam
+from model.refiners.sam2_refiner import CPU_IMAGE_SIZE, untrained
 from video_types import Click, Frame, Mask
 
 MEGABYTE = 2**20

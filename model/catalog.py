@@ -78,7 +78,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "segmenter",
         "VD-IT demo",
         "Apache-2.0",
-        "model.vdit_demo:load",
+        "model.segmenters.vdit_demo:load",
         is_demo=True,
     ),
     Entry(
@@ -95,7 +95,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "refiner",
         "MobileSAM",
         "Apache-2.0",
-        "model.mobile_sam_refiner:load",
+        "model.refiners.mobile_sam_refiner:load",
     ),
     *(
         Entry(
@@ -103,7 +103,7 @@ _ENTRIES: tuple[Entry, ...] = (
             "refiner",
             title,
             "Apache-2.0",
-            f"model.sam2_refiner:load_{size.replace('-', '_')}",
+            f"model.refiners.sam2_refiner:load_{size.replace('-', '_')}",
             download_bytes=size_bytes,
         )
         for size, (size_bytes, title) in _SAM2.items()

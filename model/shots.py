@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from model.flow import FlowEstimator
 from model.metrics import region_similarity
+from model.refiners.flow import FlowEstimator
 from video_types import Frame, Mask
 
 CUT_LIKENESS = 0.4

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from model.train_decoder import train_decoder
-from model.train_export import export
-from model.train_unet import SINGLE, VIDEO, frozen_vae, train_unet
-from model.train_vae import train_vae
-from model.train_vdit import SINGLE as VDIT_SINGLE
-from model.train_vdit import VIDEO as VDIT_VIDEO
-from model.train_vdit import export_vdit, train_vdit
-from model.train_vdit_encoder import train_encoder
+from model.training.decoder import train_decoder
+from model.training.export import export
+from model.training.unet import SINGLE, VIDEO, frozen_vae, train_unet
+from model.training.vae import train_vae
+from model.training.vdit import SINGLE as VDIT_SINGLE
+from model.training.vdit import VIDEO as VDIT_VIDEO
+from model.training.vdit import export_vdit, train_vdit
+from model.training.vdit_encoder import train_encoder
 
 _SIZE = (64, 64)
 _STAGES = {"vae": 0.25, "single": 0.69, "decoder": 0.06, "video": 0.45}

@@ -15,15 +15,16 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from model import hub, vdit_demo
+from model import hub
 from model.catalog import DEMO, entries, entry, state, weights_path
 from model.checkpoint import listed, load_strictly, read_tensors, under
 from model.hub import BASE_REPOSITORY, WORDS_REPOSITORY
-from model.rem import RemNetworks, RemSegmenter
 from model.segmenter import ModelError
-from model.tokenizer import ClipTokenizer, CompactTokenizer
-from model.vdit import VdIt, from_official
-from model.vdit_segmenter import VdItSegmenter, WordTokenizer
+from model.segmenters import vdit_demo
+from model.segmenters.rem import RemNetworks, RemSegmenter
+from model.segmenters.tokenizer import ClipTokenizer, CompactTokenizer
+from model.segmenters.vdit import VdIt, from_official
+from model.segmenters.vdit_segmenter import VdItSegmenter, WordTokenizer
 from model.weight_files import checkpoint_in, file_hash
 
 Network = TypeVar("Network")

@@ -48,7 +48,7 @@ def test_the_readme_lists_the_keys_of_the_page():
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
-    keys = (REPOSITORY / "app" / "components" / "studio" / "keys.js").as_uri()
+    keys = (REPOSITORY / "app" / "components" / "shared" / "keys.js").as_uri()
     program = (
         f"import({keys!r}).then(({{ TABLE, spell }}) => console.log(JSON.stringify("
         "TABLE.map((row) => [row.pointer ? row.key : spell(row.key), row.label]))))"

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app import wire
+from app.routes import wire
 from tests.conftest import REPOSITORY
 from tests.media_fixtures import write_video
 from video_types import Frame, Mask

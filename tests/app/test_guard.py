@@ -46,7 +46,7 @@ def test_a_write_of_our_own_page_passes(server):
     assert reply.status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/api/clips", "/studio/studio/api.js"])
+@pytest.mark.parametrize("path", ["/", "/api/clips", "/studio/shared/api.js"])
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "a@127.0.0.1", ""])
 def test_a_name_that_is_not_ours_is_refused(server, path, host):
     reply = server.ask(path, headers={"Host": host})
@@ -136,7 +136,7 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.mark.parametrize("path", ["/", "/api/clips", "/studio/studio/api.js", "/api/nothing"])
+@pytest.mark.parametrize("path", ["/", "/api/clips", "/studio/shared/api.js", "/api/nothing"])
 def test_every_answer_carries_the_security_headers(server, path):
     headers = server.ask(path).headers
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Agreement, mean, similarity } from "../../app/components/canvas/agreement.js";
-import { encode } from "../../app/components/canvas/runs.js";
+import { encode } from "../../app/components/canvas/edits/runs.js";
 
 const runs = (pixels) => encode(Uint8Array.from(pixels));
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { figuresAt, linesOf, strokesOf } from "../../app/components/canvas/strip_layout.js";
-import { ApiError } from "../../app/components/studio/api.js";
+import { ApiError } from "../../app/components/shared/api.js";
 import { readFrames, spread } from "../../app/components/studio/frame_choice.js";
 import { Numbers } from "../../app/components/studio/numbers.js";
 import { tableOf, written } from "../../app/components/studio/numbers_table.js";
@@ -15,16 +15,34 @@ const RUNS = [
 const REPLY = {
   frame_count: 3,
   runs: [
-    { key: "draft:1", j: [0.5, null, 1], f: [0.25, null, 1], mean: { j: 0.75, f: 0.625, jf: 0.6875 },
-      temporal: { consistency: -0.1, consistency_absolute: 0.2 }, iou_gap: { 1: 0.5, 5: null } },
-    { key: "draft:2", j: [0.2, null, 0.4], f: [null, null, null], mean: { j: 0.3, f: null, jf: null },
-      temporal: null, iou_gap: { 1: null, 5: null } },
+    {
+      key: "draft:1",
+      j: [0.5, null, 1],
+      f: [0.25, null, 1],
+      mean: { j: 0.75, f: 0.625, jf: 0.6875 },
+      temporal: { consistency: -0.1, consistency_absolute: 0.2 },
+      iou_gap: { 1: 0.5, 5: null },
+    },
+    {
+      key: "draft:2",
+      j: [0.2, null, 0.4],
+      f: [null, null, null],
+      mean: { j: 0.3, f: null, jf: null },
+      temporal: null,
+      iou_gap: { 1: null, 5: null },
+    },
   ],
   agreement: [{ a: "draft:1", b: "draft:2", j: [0.1, 0.2, null], mean: 0.15 }],
 };
 const UNANNOTATED = {
   ...REPLY,
-  runs: REPLY.runs.map((run) => ({ ...run, j: [null, null, null], f: [null, null, null], mean: null, temporal: null })),
+  runs: REPLY.runs.map((run) => ({
+    ...run,
+    j: [null, null, null],
+    f: [null, null, null],
+    mean: null,
+    temporal: null,
+  })),
 };
 
 test("the strip has a line for every run with numbers, and J&F is the mean of both", () => {
@@ -50,8 +68,14 @@ test("a line breaks where there is no number, and one number alone is a short da
   const strokes = strokesOf([1, 0.5, null, 0], 40, { top: 4, height: 40 });
 
   assert.deepEqual(strokes, [
-    [{ x: 5, y: 4 }, { x: 15, y: 24 }],
-    [{ x: 30, y: 44 }, { x: 40, y: 44 }],
+    [
+      { x: 5, y: 4 },
+      { x: 15, y: 24 },
+    ],
+    [
+      { x: 30, y: 44 },
+      { x: 40, y: 44 },
+    ],
   ]);
 });
 
@@ -64,12 +88,18 @@ test("the table has a column for every draft and a row for every number", () => 
   const { columns, rows, agreements } = tableOf(REPLY, RUNS);
   const values = Object.fromEntries(rows.map((row) => [row.name, row.values]));
 
-  assert.deepEqual(columns.map(({ letter }) => letter), ["B", "C"]);
+  assert.deepEqual(
+    columns.map(({ letter }) => letter),
+    ["B", "C"],
+  );
   assert.deepEqual(values.J, ["0.750", "0.300"]);
   assert.deepEqual(values["J&F"], ["0.688", "–"]);
   assert.deepEqual(values.Consistency, ["−0.100", "–"]);
   assert.deepEqual(values["J, gap 1"], ["0.500", "–"]);
-  assert.deepEqual(agreements.map(({ name, value }) => [name, value]), [["B–C", "0.150"]]);
+  assert.deepEqual(
+    agreements.map(({ name, value }) => [name, value]),
+    [["B–C", "0.150"]],
+  );
 });
 
 test("without an annotation there are agreements and no rows", () => {
@@ -102,7 +132,8 @@ function stand(runs = RUNS) {
   };
   const session = Object.assign(new EventTarget(), { clip: { clip: { id: 4 } }, targetId: 7 });
   const comparison = Object.assign(new EventTarget(), {
-    runs, numbers: { state: "none", reply: null, message: "" },
+    runs,
+    numbers: { state: "none", reply: null, message: "" },
     setNumbers(numbers) {
       comparison.numbers = numbers;
     },
@@ -166,7 +197,10 @@ test("a refusal is kept as the server's sentence", async () => {
   asked[0].reject(new ApiError("This draft is gone.", { status: 404 }));
   await settle();
 
-  assert.deepEqual([comparison.numbers.state, comparison.numbers.message], ["failed", "This draft is gone."]);
+  assert.deepEqual(
+    [comparison.numbers.state, comparison.numbers.message],
+    ["failed", "This draft is gone."],
+  );
 });
 
 test("J stays where F could not be counted", async () => {

@@ -80,7 +80,9 @@ test("only the first, only the second and both read without colour", () => {
   const pixels = disc(20, 15, 12);
   const alphas = (manner, dx, dy) => {
     const words = composed([{ pixels, colour: PINK, manner }]);
-    return new Set(Array.from({ length: 9 }, (_, step) => at(words, 16 + dx * step, 11 + dy * step)[3]));
+    return new Set(
+      Array.from({ length: 9 }, (_, step) => at(words, 16 + dx * step, 11 + dy * step)[3]),
+    );
   };
 
   assert.deepEqual([alphas("rows", 1, 0).size, alphas("rows", 0, 1).size], [1, 2]);
@@ -107,5 +109,8 @@ test("what two runs share, and what only one has, is taken apart", () => {
   assert.deepEqual(decoded({ ...first, minus: second }), [1, 1, 0, 0]);
   assert.deepEqual(decoded({ ...second, minus: first }), [0, 0, 0, 1]);
   assert.deepEqual(decoded({ ...first, both: second }), [0, 0, 1, 0]);
-  assert.deepEqual(decoded({ ...first, both: { pixels: Uint8Array.from([0, 1, 0, 1]) } }), [0, 1, 0, 0]);
+  assert.deepEqual(
+    decoded({ ...first, both: { pixels: Uint8Array.from([0, 1, 0, 1]) } }),
+    [0, 1, 0, 0],
+  );
 });

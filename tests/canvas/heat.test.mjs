@@ -35,7 +35,11 @@ test("the words hold the colours with their opacity", () => {
 });
 
 test("the line runs where the mask of the threshold ends: white inside, black outside", () => {
-  const map = { width: 4, height: 3, values: Uint8Array.from([0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0]) };
+  const map = {
+    width: 4,
+    height: 3,
+    values: Uint8Array.from([0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0]),
+  };
   const size = { width: 16, height: 9 };
   const words = new Uint32Array(16 * 9);
   const palette = heatWords(1);
@@ -61,7 +65,13 @@ test("a map without an edge has no line", () => {
   const words = new Uint32Array(12);
   const palette = heatWords(0.7);
 
-  paintHeat(words, { width: 2, height: 1, values: Uint8Array.from([90, 90]) }, { width: 4, height: 3 }, 0.5, palette);
+  paintHeat(
+    words,
+    { width: 2, height: 1, values: Uint8Array.from([90, 90]) },
+    { width: 4, height: 3 },
+    0.5,
+    palette,
+  );
 
   assert.ok(words.every((word) => word === palette[90]));
 });

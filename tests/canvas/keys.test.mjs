@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { chord, isTyping, Keys, rowFor, spell, TABLE } from "../../app/components/studio/keys.js";
+import { chord, isTyping, Keys, rowFor, spell, TABLE } from "../../app/components/shared/keys.js";
 
 /** A storage that lasts as long as the test. */
 function storage() {
   const kept = new Map();
-  return { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
+  return {
+    getItem: (name) => kept.get(name) ?? null,
+    setItem: (name, value) => kept.set(name, value),
+  };
 }
 
 test("every name and every default key stands in the table once", () => {

@@ -5,7 +5,14 @@ import { chooseClips } from "../../app/components/studio/clip_list.js";
 import { sortFiles } from "../../app/components/studio/uploads.js";
 
 const clip = (id, name, more = {}) => ({
-  id, name, concept: "", category: "", state: "new", frame_count: 10, verified_frames: 0, ...more,
+  id,
+  name,
+  concept: "",
+  category: "",
+  state: "new",
+  frame_count: 10,
+  verified_frames: 0,
+  ...more,
 });
 const ids = (clips) => clips.map(({ id }) => id);
 
@@ -46,8 +53,17 @@ test("videos are clips of their own, the pictures of each folder are one clip in
     file("nameless", "video/mp4"),
   ]);
 
-  assert.deepEqual(videos.map(({ name }) => name), ["take.MOV", "nameless"]);
-  assert.deepEqual(folders.get("shot").map(({ name }) => name), ["9.jpg", "10.jpg"]);
+  assert.deepEqual(
+    videos.map(({ name }) => name),
+    ["take.MOV", "nameless"],
+  );
+  assert.deepEqual(
+    folders.get("shot").map(({ name }) => name),
+    ["9.jpg", "10.jpg"],
+  );
   assert.deepEqual([...folders.keys()], ["shot", "second"]);
-  assert.deepEqual(other.map(({ name }) => name), ["notes.txt"]);
+  assert.deepEqual(
+    other.map(({ name }) => name),
+    ["notes.txt"],
+  );
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Readings } from "../../app/components/canvas/readings.js";
-import { neighbour } from "../../app/components/studio/look_list.js";
+import { Readings } from "../../app/components/canvas/edits/readings.js";
+import { neighbour } from "../../app/components/shared/look_list.js";
 
 const LISTED = [7, 2, 31].map((frame) => ({ frame_index: frame }));
 const mask = (version, runs, layer = "target") => ({
@@ -13,8 +13,14 @@ const mask = (version, runs, layer = "target") => ({
 });
 
 test("the list is walked through in time, both ways, coming round", () => {
-  assert.deepEqual([2, 5, 31].map((from) => neighbour(LISTED, from, 1)), [7, 7, 2]);
-  assert.deepEqual([2, 5, 31].map((from) => neighbour(LISTED, from, -1)), [31, 2, 7]);
+  assert.deepEqual(
+    [2, 5, 31].map((from) => neighbour(LISTED, from, 1)),
+    [7, 7, 2],
+  );
+  assert.deepEqual(
+    [2, 5, 31].map((from) => neighbour(LISTED, from, -1)),
+    [31, 2, 7],
+  );
   assert.equal(neighbour([{ frame_index: 3 }], 3, 1), null);
   assert.equal(neighbour([], 3, -1), null);
 });

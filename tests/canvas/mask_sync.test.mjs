@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { MaskSync } from "../../app/components/canvas/mask_sync.js";
-import { decodeInto, encode, readMasks, writeMasks } from "../../app/components/canvas/runs.js";
-import { shownClicks } from "../../app/components/canvas/state.js";
+import { MaskSync } from "../../app/components/canvas/edits/mask_sync.js";
+import {
+  decodeInto,
+  encode,
+  readMasks,
+  writeMasks,
+} from "../../app/components/canvas/edits/runs.js";
+import { shownClicks } from "../../app/components/canvas/edits/state.js";
 
 const SIZE = { width: 5, height: 3 };
 const PIXELS = SIZE.width * SIZE.height;

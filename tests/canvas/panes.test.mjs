@@ -14,8 +14,7 @@ test("panes are of one size, within the stage, and do not overlap", () => {
       assert.deepEqual([pane.width, pane.height], [panes[0].width, panes[0].height]);
       assert.ok(pane.left + pane.width <= 767 && pane.top + pane.height <= 461);
       for (const other of panes.slice(0, index)) {
-        const apart =
-          other.left + other.width <= pane.left || other.top + other.height <= pane.top;
+        const apart = other.left + other.width <= pane.left || other.top + other.height <= pane.top;
         assert.ok(apart);
       }
     });

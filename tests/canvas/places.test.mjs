@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Places } from "../../app/components/studio/places.js";
+import { Places } from "../../app/components/shared/places.js";
 
 class Shelf {
   written = [];

@@ -8,7 +8,7 @@ import {
   frameList,
   readMasks,
   writeMasks,
-} from "../../app/components/canvas/runs.js";
+} from "../../app/components/canvas/edits/runs.js";
 
 const SIZE = { width: 4, height: 3 };
 

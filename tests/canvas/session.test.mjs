@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { refusal } from "../../app/components/studio/api.js";
-import { waitBefore } from "../../app/components/studio/live.js";
-import { pick, Session } from "../../app/components/studio/session.js";
+import { refusal } from "../../app/components/shared/api.js";
+import { waitBefore } from "../../app/components/shared/live.js";
+import { pick, Session } from "../../app/components/shared/session.js";
 
 function heard(session, type) {
   const details = [];
@@ -85,7 +85,10 @@ test("saving says so until every change is in, and a failure stays until somethi
   session.saving();
   session.saved();
 
-  assert.deepEqual(states.map(({ state }) => state), ["saving", "saving", "saving", "failed", "saving", "saved"]);
+  assert.deepEqual(
+    states.map(({ state }) => state),
+    ["saving", "saving", "saving", "failed", "saving", "saved"],
+  );
 });
 
 test("what was selected stays selected while it exists", () => {
@@ -96,7 +99,10 @@ test("what was selected stays selected while it exists", () => {
 
 test("a refusal carries the server's own sentence, and a stranger's page a general one", () => {
   const ours = refusal(409, '{"error": "Frame 3 was changed elsewhere.", "code": "stale"}');
-  assert.deepEqual([ours.message, ours.code, ours.status], ["Frame 3 was changed elsewhere.", "stale", 409]);
+  assert.deepEqual(
+    [ours.message, ours.code, ours.status],
+    ["Frame 3 was changed elsewhere.", "stale", 409],
+  );
 
   assert.equal(refusal(502, "<html>").message, "The server answered 502.");
 });

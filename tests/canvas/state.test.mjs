@@ -10,7 +10,7 @@ import {
   reduce,
   shownClicks,
   stateName,
-} from "../../app/components/canvas/state.js";
+} from "../../app/components/canvas/edits/state.js";
 
 const FRAME = 57;
 const HERE = { x: 10, y: 20, positive: true };

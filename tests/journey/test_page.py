@@ -35,7 +35,7 @@ def clip(app: RunningApp, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 def table_of_keys() -> list[tuple[str, str]]:
     """(name, label) of every row of the table in keys.js."""
-    text = (REPOSITORY / "app" / "components" / "studio" / "keys.js").read_text()
+    text = (REPOSITORY / "app" / "components" / "shared" / "keys.js").read_text()
     return re.findall(r'name: "([^"]+)", key: "[^"]+", label: "([^"]+)"', text)
 
 
@@ -57,7 +57,7 @@ def test_every_key_of_the_table_has_somebody_who_listens(open_page: Any, clip: A
 
     deaf = page.evaluate(
         """async () => {
-          const { keys } = await import(new URL('studio/studio/keys.js', document.baseURI));
+          const { keys } = await import(new URL('studio/shared/keys.js', document.baseURI));
           const deaf = keys.rows.filter((row) => !row.pointer && !keys.has(row.name));
           return deaf.map((row) => row.name);
         }"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.attention import frames_to_see
-from model.flow import FlowEstimator
+from model.refiners.flow import FlowEstimator
 from model.shots import follows, is_cut
 
 SIZE = (40, 60)

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.demo_weights import items, measure
 from model.catalog import DEMO, load_segmenter
-from model.train_score import mean_scores
+from model.training.score import mean_scores
 
 MODELS = ("rem", "vdit")
 EASY = {"rem": "colour", "vdit": "kind"}  # the type of expression each learned best

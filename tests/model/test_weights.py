@@ -16,14 +16,14 @@ import torch
 from safetensors.torch import save_file
 
 from model import catalog, checkpoint, hub, weights
-from model.rem import RemNetworks
 from model.segmenter import ModelError
-from model.tokenizer import compact_vocabulary
-from model.vdit import VdIt, from_official
+from model.segmenters.rem import RemNetworks
+from model.segmenters.tokenizer import compact_vocabulary
+from model.segmenters.vdit import VdIt, from_official
 from model.weight_files import checkpoint_in
 from tests.conftest import REPOSITORY
-from tests.model.test_rem import TOY_TEXT, TOY_UNET, TOY_VAE
-from tests.model.test_vdit import toy_config
+from tests.model.segmenters.test_rem import TOY_TEXT, TOY_UNET, TOY_VAE
+from tests.model.segmenters.test_vdit import toy_config
 
 
 @cache

@@ -1,7 +1,7 @@
 /** What the person can do on the canvas, by pointer, key or button. */
 
-import { lookList } from "../studio/look_list.js";
-import { isVerified, shownClicks } from "./state.js";
+import { lookList } from "../shared/look_list.js";
+import { isVerified, shownClicks } from "./edits/state.js";
 
 const EMBED_AFTER_MS = 350;
 

@@ -1,7 +1,7 @@
 /** What each pane, side or outline stands for, said at the foot of the picture. */
 
-import { ANNOTATION } from "../studio/comparison.js";
-import { element } from "./dom.js";
+import { ANNOTATION } from "../shared/comparison.js";
+import { element } from "../shared/dom.js";
 import { heatColour } from "./heat.js";
 
 const HEAT = Array.from({ length: 9 }, (_, step) => `rgb(${heatColour(step / 8).join(" ")})`);
@@ -38,9 +38,7 @@ export function captionsOf(view, runs, turn) {
           ]
         : [];
     case "flicker":
-      return first
-        ? [{ pane: 0, side: "left", entries: [entry(runs[turn % runs.length])] }]
-        : [];
+      return first ? [{ pane: 0, side: "left", entries: [entry(runs[turn % runs.length])] }] : [];
     case "difference": {
       if (!second) return [];
       const both = { text: "Both", full: "In both", variable: "--rsc-white", mark: "shared" };

@@ -1,6 +1,7 @@
 /** Comparing runs on the stage: how they are shown, the divider, flickering, and J of two. */
 
-import { button, element, setAttribute, setText } from "./dom.js";
+import { element, setAttribute, setText } from "../shared/dom.js";
+import { button } from "./controls.js";
 import { Captions, captionsOf } from "./captions.js";
 import { toStage } from "./viewport.js";
 

@@ -1,6 +1,6 @@
 /** Everything on the canvas that compares runs: their masks, views, figures, and the strip. */
 
-import { comparison } from "../studio/comparing.js";
+import { comparison } from "../shared/the_comparison.js";
 import { Compare } from "./compare.js";
 import { Figures } from "./figures.js";
 import { RunLayers } from "./run_layers.js";

@@ -67,10 +67,10 @@ function paint(
       const inner =
         manner === "shared" ||
         ((x < line || pixels[at - line]) &&
-        (x >= lastColumn || pixels[at + line]) &&
-        (edgeRow
-          ? (y < line || pixels[at - down]) && (y >= lastRow || pixels[at + down])
-          : pixels[at - down] && pixels[at + down]));
+          (x >= lastColumn || pixels[at + line]) &&
+          (edgeRow
+            ? (y < line || pixels[at - down]) && (y >= lastRow || pixels[at + down])
+            : pixels[at - down] && pixels[at + down]));
       if (!inner) {
         const broken = part && (Math.floor(x / part) + Math.floor(y / part)) % 2;
         if (!broken) words[out] = lineWord;

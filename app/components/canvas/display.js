@@ -1,6 +1,6 @@
 /** Says around the picture what is so: tools, counter, verified, unsaved, the timeline's rows. */
 
-import { isVerified, shownClicks, stateName } from "./state.js";
+import { isVerified, shownClicks, stateName } from "./edits/state.js";
 
 export class Display {
   #parts;

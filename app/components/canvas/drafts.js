@@ -1,9 +1,9 @@
 /** A draft shown or compared: its masks, and its soft maps for another threshold or as a heat map. */
 
-import { address } from "../studio/api.js";
+import { address } from "../shared/api.js";
 import { readPack } from "./frames.js";
 import { Lru, wantedFrames } from "./prefetch.js";
-import { readMasks } from "./runs.js";
+import { readMasks } from "./edits/runs.js";
 import { thresholdSoftMap } from "./soft_map.js";
 
 const MAPS_KEPT = 160;

@@ -24,11 +24,11 @@ export function paintPicture(context, bitmap, panes, viewport, dpr, ground) {
  * Paint what lies over the frame in every pane.
  *
  * @param {CanvasRenderingContext2D} context
- * @param {{overlays: import("./overlay.js").Overlay[], clicks: import("./runs.js").Click[],
+ * @param {{overlays: import("./overlay.js").Overlay[], clicks: import("./edits/runs.js").Click[],
  *   lasso: {x: number, y: number}[] | null, box: import("./brush.js").Rect | null}[]} scenes one
  *   for each pane, in frame pixels
  * @param {import("./panes.js").Pane[]} panes
- * @param {{target: string, lasso: string}} colours
+ * @param {{target: string, lasso: string} | null} colours null where there are no scenes
  */
 export function paintOverlay(context, scenes, panes, viewport, dpr, colours) {
   clear(context);
@@ -79,10 +79,7 @@ function within(context, { left, top, width, height }, panes, dpr, paint) {
 }
 
 /** Draw an overlay, or the part of it between `from` and `until`; a coarser one is stretched. */
-function drawOverlay(
-  context,
-  { bitmap, left, top, right, bottom, from = left, until = right },
-) {
+function drawOverlay(context, { bitmap, left, top, right, bottom, from = left, until = right }) {
   const first = Math.max(left, from);
   const width = Math.min(right, until) - first;
   if (width <= 0) return;

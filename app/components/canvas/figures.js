@@ -1,6 +1,6 @@
 /** J of the first two runs compared, on the frame and over the clip, when there is time. */
 
-import { ANNOTATION } from "../studio/comparison.js";
+import { ANNOTATION } from "../shared/comparison.js";
 import { Agreement, mean } from "./agreement.js";
 
 const AFTER_MS = 150;

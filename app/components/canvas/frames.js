@@ -1,6 +1,6 @@
 /** A clip's frames as decoded pictures: fetched ahead, kept for a while, closed when let go. */
 
-import { address } from "../studio/api.js";
+import { address } from "../shared/api.js";
 import { Lru, wantedFrames } from "./prefetch.js";
 
 const KEPT = 96; // decoded 1280x720 frames: 330 MB
@@ -143,5 +143,8 @@ export function readPack(buffer) {
   const count = new DataView(buffer).getUint32(0, true);
   const lengths = new Uint32Array(buffer, 4, count);
   let begin = 4 + 4 * count;
-  return Array.from(lengths, (length) => new Uint8Array(buffer, (begin += length) - length, length));
+  return Array.from(
+    lengths,
+    (length) => new Uint8Array(buffer, (begin += length) - length, length),
+  );
 }

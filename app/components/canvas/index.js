@@ -4,18 +4,18 @@
  * Puts the parts together, listens to the session, and tells the parts what changed.
  */
 
-import { api } from "../studio/api.js";
-import { keys } from "../studio/keys.js";
-import { session } from "../studio/session.js";
+import { api } from "../shared/api.js";
+import { keys } from "../shared/keys.js";
+import { session } from "../shared/session.js";
 import { Actions } from "./actions.js";
 import { Palette } from "./colours.js";
 import { Comparing } from "./comparing.js";
 import { Display } from "./display.js";
-import { element } from "./dom.js";
+import { element } from "../shared/dom.js";
 import { DraftLayer } from "./drafts.js";
 import { FrameSource } from "./frames.js";
 import { listenToKeys } from "./keyboard.js";
-import { MaskSync } from "./mask_sync.js";
+import { MaskSync } from "./edits/mask_sync.js";
 import { buildNotices } from "./notices.js";
 import { Player } from "./player.js";
 import { listenToPointer } from "./pointer.js";
@@ -27,8 +27,7 @@ import { buildToolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 import { buildTransport } from "./transport.js";
 
-const NOT_SEEN =
-  "The annotation is not in view here: show Both, or compare it, before you draw.";
+const NOT_SEEN = "The annotation is not in view here: show Both, or compare it, before you draw.";
 
 /**
  * Build the canvas inside `root`, once; a second call returns the first one's canvas.
@@ -39,8 +38,9 @@ const NOT_SEEN =
  *   stats: frames shown of those due since playing began, and what the person waited for
  */
 export function mountCanvas(root) {
-  root.refscribeCanvas ??= new Canvas(root).face;
-  return root.refscribeCanvas;
+  const holder = /** @type {HTMLElement & {refscribeCanvas?: Canvas["face"]}} */ (root);
+  holder.refscribeCanvas ??= new Canvas(root).face;
+  return holder.refscribeCanvas;
 }
 
 class Canvas {
@@ -181,9 +181,11 @@ class Canvas {
   #listen() {
     const { signal } = this.#end;
     const hear = (type, listener) =>
-      session.addEventListener(type, ({ detail }) => this.#isAlive() && listener(detail ?? {}), {
-        signal,
-      });
+      session.addEventListener(
+        type,
+        (/** @type {CustomEvent} */ { detail }) => this.#isAlive() && listener(detail ?? {}),
+        { signal },
+      );
     hear("clip", () => this.#clipChanged());
     hear("target", () => this.#targetChanged());
     hear("draft", () => this.#draftChanged());

@@ -1,6 +1,7 @@
 /** What the stage says in words: nothing open, still loading, not saved, how playing keeps up. */
 
-import { button, element, setText } from "./dom.js";
+import { element, setText } from "../shared/dom.js";
+import { button } from "./controls.js";
 
 export function buildNotices({ retry, discard, show }) {
   const empty = element("p", { class: "rsc-empty", hidden: true });

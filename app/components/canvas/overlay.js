@@ -13,7 +13,7 @@
 
 import { clipped, grown, union } from "./brush.js";
 import { compose } from "./compose.js";
-import { bounds, decodeInto } from "./runs.js";
+import { bounds, decodeInto } from "./edits/runs.js";
 
 const KEPT = 96;
 
@@ -28,8 +28,7 @@ export function decodeLayer(source, size, pixels, scratch) {
   const other = source.minus ?? source.both;
   if (other) {
     const keeps = source.minus ? 0 : 1;
-    const found =
-      other.pixels ?? decodeLayer(other, size, scratch, new Uint8Array(pixels.length));
+    const found = other.pixels ?? decodeLayer(other, size, scratch, new Uint8Array(pixels.length));
     for (let at = 0; at < pixels.length; at++) if (found[at] !== keeps) pixels[at] = 0;
   }
   return pixels;

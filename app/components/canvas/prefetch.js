@@ -33,7 +33,7 @@ export function wantedFrames(frameIndex, direction, range, ahead, behind, stride
 export class Lru {
   #values = new Map();
 
-  constructor(capacity, release = () => {}) {
+  constructor(capacity, release = (/** @type {any} */ _value) => {}) {
     this.capacity = capacity;
     this.release = release;
   }

@@ -1,6 +1,6 @@
 /** The masks of the runs compared: one layer of masks for every draft among them. */
 
-import { draftIdOf } from "../studio/comparison.js";
+import { draftIdOf } from "../shared/comparison.js";
 import { DraftLayer } from "./drafts.js";
 
 export class RunLayers {

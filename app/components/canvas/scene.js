@@ -1,10 +1,10 @@
 /** What lies over a frame in each pane: which masks, in which colours, from the bottom up. */
 
-import { ANNOTATION } from "../studio/comparison.js";
+import { ANNOTATION } from "../shared/comparison.js";
 import { otherTarget } from "./colours.js";
 import { HeatCache } from "./heat_cache.js";
 import { OverlayCache } from "./overlay.js";
-import { pendingStrokes, shownClicks } from "./state.js";
+import { pendingStrokes, shownClicks } from "./edits/state.js";
 import { grainOf } from "./viewport.js";
 
 const KEPT_OF_A_RUN = 24; // overlays; the annotation being edited keeps more

@@ -139,7 +139,7 @@ export class Screen {
     const { stage, palette } = this.#parts;
     const { viewport, dpr, panes } = stage;
     paintPicture(stage.pictureContext, null, panes, viewport, dpr, palette.css("--rs-picture"));
-    paintOverlay(stage.overlayContext, [], panes, viewport, dpr, {});
+    paintOverlay(stage.overlayContext, [], panes, viewport, dpr, null);
   }
 
   /** A skeleton where the first picture will be; a later one may take its time unnoticed. */

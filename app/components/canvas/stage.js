@@ -1,6 +1,6 @@
 /** The stage: two canvases on top of each other, and where the frame lies on them, pane by pane. */
 
-import { element } from "./dom.js";
+import { element } from "../shared/dom.js";
 import { cutPanes, paneAt } from "./panes.js";
 import { fit, panBy, pointerToStage, resized, toImage, zoomAt } from "./viewport.js";
 
@@ -14,7 +14,7 @@ export class Stage {
   #held = null; // the pane a gesture began in: it stays there
   #observer;
 
-  /** @param {() => void} changed called when the picture must be painted anew */
+  /** @param {(emptied?: boolean) => void} changed called when the picture must be painted anew */
   constructor(changed) {
     this.changed = changed;
     this.image = NO_SIZE;

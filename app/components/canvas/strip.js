@@ -1,6 +1,7 @@
 /** J, F or their mean of every run, frame by frame, under the timeline; a click goes to the frame. */
 
-import { element, setAttribute, setText, yieldKeys } from "./dom.js";
+import { element, setAttribute, setText } from "../shared/dom.js";
+import { yieldKeys } from "./controls.js";
 import { DASHES } from "./compose.js";
 import { figuresAt, linesOf, strokesOf } from "./strip_layout.js";
 import { frameAtX, xOfFrame } from "./timeline_layout.js";
@@ -20,7 +21,7 @@ export class Strip {
 
   /**
    * @param {import("./colours.js").Palette} palette
-   * @param {import("../studio/comparison.js").Comparison} comparison
+   * @param {import("../shared/comparison.js").Comparison} comparison
    * @param {(frameIndex: number) => void} goTo
    */
   constructor(palette, comparison, goTo) {

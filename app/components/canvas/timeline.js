@@ -1,7 +1,7 @@
 /** The clip at a glance: thumbnails, what state each frame is in, clicks, drafts, in and out. */
 
-import { address } from "../studio/api.js";
-import { element, setAttribute } from "./dom.js";
+import { address } from "../shared/api.js";
+import { element, setAttribute } from "../shared/dom.js";
 import { frameAtX, rangeEndAt, spans, thumbnailPlaces, xOfFrame } from "./timeline_layout.js";
 
 const THUMBNAILS = { top: 0, height: 36 };

@@ -1,6 +1,7 @@
 /** The canvas's own tools: one press, one key. */
 
-import { button, element, setAttribute, setText, yieldKeys } from "./dom.js";
+import { element, setAttribute, setText } from "../shared/dom.js";
+import { button, yieldKeys } from "./controls.js";
 
 const SIGNS = {
   positive: "M8 2v12M2 8h12",
@@ -86,7 +87,7 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
     value: String(Math.round(opacity * 100)),
     "aria-label": "Opacity of the masks",
     title: "Opacity of the masks",
-    on: { input: (event) => actions.setOpacity(Number(event.target.value) / 100) },
+    oninput: (event) => actions.setOpacity(Number(event.target.value) / 100),
   });
   yieldKeys(slider);
   const hide = button({
@@ -123,7 +124,9 @@ export function buildToolbar({ tools, keys, actions, opacity }) {
         setAttribute(picker, "aria-pressed", tools.layer === layer);
       brush.classList.toggle("is-quiet", !tools.hasCircle);
       setText(size, `${tools.diameter} px`);
-      for (const one of root.querySelectorAll("button, input")) one.disabled = !enabled;
+      /** @type {NodeListOf<HTMLButtonElement | HTMLInputElement>} */
+      const controls = root.querySelectorAll("button, input");
+      for (const control of controls) control.disabled = !enabled;
     },
   };
 }

@@ -1,8 +1,8 @@
 /** The tools: from pointer gestures in frame pixels to edits of the frame that is shown. */
 
 import { clipped, layStroke, stepBrush, touchLine, touchPolygon } from "./brush.js";
-import { encode } from "./runs.js";
-import { clickNear, shownClicks } from "./state.js";
+import { encode } from "./edits/runs.js";
+import { clickNear, shownClicks } from "./edits/state.js";
 import { isInside } from "./viewport.js";
 
 const PAINTING = new Set(["brush", "eraser", "lasso"]);

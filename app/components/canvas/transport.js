@@ -1,6 +1,7 @@
 /** Play, the frame counter, in and out, verified, and the next frame to look at. */
 
-import { button, element, icon, setAttribute, setText, yieldKeys } from "./dom.js";
+import { drawing, element, setAttribute, setText } from "../shared/dom.js";
+import { button, yieldKeys } from "./controls.js";
 import { SPEEDS, frameLabel } from "./playback.js";
 
 const PLAY = "M4.5 2.5v11l9-5.5z";
@@ -21,7 +22,7 @@ export function buildTransport({ keys, actions }) {
     press: () => actions.togglePlay(),
     toggles: true,
   });
-  const playing = icon(STOP);
+  const playing = drawing(STOP);
   const paused = play.firstChild;
   const counter = element("output", {
     class: "rsc-counter",
@@ -34,7 +35,7 @@ export function buildTransport({ keys, actions }) {
       class: "rsc-speed",
       "aria-label": "Speed",
       title: "Speed",
-      on: { change: (event) => actions.setSpeed(Number(event.target.value)) },
+      onchange: (event) => actions.setSpeed(Number(event.target.value)),
     },
     ...SPEEDS.map((value) =>
       element("option", { value: String(value), selected: value === 1 }, `x${value}`),
@@ -79,7 +80,7 @@ export function buildTransport({ keys, actions }) {
     name: "next-to-look-at",
     keys,
     title: "Go to the next frame that may be wrong",
-    press: () => actions.goToNext(),
+    press: () => actions.goToLook(1),
   });
 
   const undo = button({

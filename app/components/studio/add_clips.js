@@ -1,62 +1,117 @@
-// The dialog that adds clips: files, a folder of frames, or what lies in the media folders.
+/** The dialog that adds clips: files, a folder of frames, or what lies in the media folders. */
 
-import { api } from "./api.js";
+import { api } from "../shared/api.js";
 import { openDialog } from "./dialogs.js";
-import { h } from "./dom.js";
-import { session } from "./session.js";
+import { element } from "../shared/dom.js";
+import { session } from "../shared/session.js";
 import { addFiles, droppedFiles } from "./uploads.js";
 
 export function openAddClips() {
   if (document.querySelector('dialog[data-dialog="add-clips"]')) return;
   const start = numberField("from second", { min: 0, step: 0.1 });
   const end = numberField("to second", { min: 0, step: 0.1 });
-  const crop = ["left", "top", "width", "height"].map((side) => numberField(side, { min: 0, step: 1 }));
-  const said = h("p", { class: "rs-field-error", role: "alert" });
-  const files = h("input", { type: "file", multiple: true, accept: "video/*,.mkv", hidden: true, onchange: () => take(files) });
-  const folder = h("input", { type: "file", webkitdirectory: true, hidden: true, onchange: () => take(folder) });
+  const crop = ["left", "top", "width", "height"].map((side) =>
+    numberField(side, { min: 0, step: 1 }),
+  );
+  const said = element("p", { class: "rs-field-error", role: "alert" });
+  const files = element("input", {
+    type: "file",
+    multiple: true,
+    accept: "video/*,.mkv",
+    hidden: true,
+    onchange: () => take(files),
+  });
+  const folder = element("input", {
+    type: "file",
+    webkitdirectory: true,
+    hidden: true,
+    onchange: () => take(folder),
+  });
   const choose = (input, words) =>
-    h("button", { type: "button", class: "rs-button", onclick: () => input.click() }, words);
+    element("button", { type: "button", class: "rs-button", onclick: () => input.click() }, words);
   const media = session.media.length
     ? [
-        h("h3", {}, "In the media folders"),
-        h("ul", { class: "rs-media" }, ...session.media.map(drawMedia)),
+        element("h3", {}, "In the media folders"),
+        element("ul", { class: "rs-media" }, ...session.media.map(drawMedia)),
       ]
     : [];
-  const dialog = openDialog("Add clips", [
-    h("div", { class: "rs-drop-zone" },
-      h("p", {}, "Drop videos or a folder of frames here, or anywhere on the page."),
-      h("div", { class: "rs-row rs-centre" }, choose(files, "Choose videos …"), choose(folder, "Choose a folder of frames …")),
-    ),
-    ...media,
-    h("div", { class: "rs-row" },
-      h("button", { type: "button", class: "rs-button", onclick: addSamples }, "Add the sample clips"),
-      h("span", { class: "rs-muted" }, "short rendered processes with exact masks"),
-    ),
-    h("details", { class: "rs-details" },
-      h("summary", {}, "Trim and crop"),
-      h("p", { class: "rs-muted" }, "Trim to the event with a little before and after. Empty fields keep everything."),
-      h("div", { class: "rs-form-row" }, h("span", {}, "Keep"), start.label, end.label),
-      h("div", { class: "rs-form-row" }, h("span", {}, "Crop"), ...crop.map((each) => each.label)),
-    ),
-    said,
-    files,
-    folder,
-  ], { name: "add-clips" });
+  const dialog = openDialog(
+    "Add clips",
+    [
+      element(
+        "div",
+        { class: "rs-drop-zone" },
+        element("p", {}, "Drop videos or a folder of frames here, or anywhere on the page."),
+        element(
+          "div",
+          { class: "rs-row rs-centre" },
+          choose(files, "Choose videos …"),
+          choose(folder, "Choose a folder of frames …"),
+        ),
+      ),
+      ...media,
+      element(
+        "div",
+        { class: "rs-row" },
+        element(
+          "button",
+          { type: "button", class: "rs-button", onclick: addSamples },
+          "Add the sample clips",
+        ),
+        element("span", { class: "rs-muted" }, "short rendered processes with exact masks"),
+      ),
+      element(
+        "details",
+        { class: "rs-details" },
+        element("summary", {}, "Trim and crop"),
+        element(
+          "p",
+          { class: "rs-muted" },
+          "Trim to the event with a little before and after. Empty fields keep everything.",
+        ),
+        element(
+          "div",
+          { class: "rs-form-row" },
+          element("span", {}, "Keep"),
+          start.label,
+          end.label,
+        ),
+        element(
+          "div",
+          { class: "rs-form-row" },
+          element("span", {}, "Crop"),
+          ...crop.map((each) => each.label),
+        ),
+      ),
+      said,
+      files,
+      folder,
+    ],
+    { name: "add-clips" },
+  );
 
   function numberField(words, limits) {
-    const input = h("input", { class: "rs-field rs-number-field", type: "number", ...limits });
-    return { input, label: h("label", { class: "rs-label" }, words, input) };
+    const input = element("input", {
+      class: "rs-field rs-number-field",
+      type: "number",
+      ...limits,
+    });
+    return { input, label: element("label", { class: "rs-label" }, words, input) };
   }
 
   /** The trim and crop as the server wants them, or null after saying what is wrong. */
   function options() {
-    const [from, to] = [start, end].map(({ input }) => (input.value === "" ? undefined : Number(input.value)));
+    const [from, to] = [start, end].map(({ input }) =>
+      input.value === "" ? undefined : Number(input.value),
+    );
     const sides = crop.map(({ input }) => input.value);
     said.textContent = "";
-    if (from !== undefined && to !== undefined && to <= from) said.textContent = "The trim ends before it begins.";
+    if (from !== undefined && to !== undefined && to <= from)
+      said.textContent = "The trim ends before it begins.";
     const given = sides.filter((side) => side !== "").length;
     if (given !== 0 && given !== 4) said.textContent = "A crop needs all four numbers, in pixels.";
-    else if (given === 4 && !(Number(sides[2]) > 0 && Number(sides[3]) > 0)) said.textContent = "A crop has a width and a height.";
+    else if (given === 4 && !(Number(sides[2]) > 0 && Number(sides[3]) > 0))
+      said.textContent = "A crop has a width and a height.";
     if (said.textContent) {
       dialog.querySelector("details").open = true;
       return null;
@@ -65,7 +120,10 @@ export function openAddClips() {
   }
 
   function take(input) {
-    const chosen = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+    const chosen = [...input.files].map((file) => ({
+      file,
+      path: file.webkitRelativePath || file.name,
+    }));
     input.value = "";
     const wanted = options();
     if (!wanted || !chosen.length) return;
@@ -74,10 +132,21 @@ export function openAddClips() {
   }
 
   function drawMedia(entry) {
-    return h("li", {},
-      h("span", { class: "rs-ellipsis", title: entry.name }, entry.name),
-      h("span", { class: "rs-muted" }, entry.kind),
-      h("button", { type: "button", class: "rs-button rs-small", "aria-label": `Add ${entry.name}`, onclick: () => addMedia(entry) }, "Add"),
+    return element(
+      "li",
+      {},
+      element("span", { class: "rs-ellipsis", title: entry.name }, entry.name),
+      element("span", { class: "rs-muted" }, entry.kind),
+      element(
+        "button",
+        {
+          type: "button",
+          class: "rs-button rs-small",
+          "aria-label": `Add ${entry.name}`,
+          onclick: () => addMedia(entry),
+        },
+        "Add",
+      ),
     );
   }
 
@@ -108,7 +177,11 @@ async function ingest(entry, options) {
 /** Let videos and folders be dropped anywhere on `root`; dialogs included. */
 export function acceptDrops(root) {
   let depth = 0;
-  const veil = h("div", { class: "rs-drop-veil", hidden: true }, h("p", {}, "Drop to add as a clip"));
+  const veil = element(
+    "div",
+    { class: "rs-drop-veil", hidden: true },
+    element("p", {}, "Drop to add as a clip"),
+  );
   root.append(veil);
   const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   root.addEventListener("dragenter", (event) => {
@@ -129,7 +202,9 @@ export function acceptDrops(root) {
     event.preventDefault();
     depth = 0;
     veil.hidden = true;
-    document.querySelector('dialog[data-dialog="add-clips"]')?.close();
+    /** @type {HTMLDialogElement | null} */
+    const open = document.querySelector('dialog[data-dialog="add-clips"]');
+    open?.close();
     await addFiles(await droppedFiles(event.dataTransfer));
   });
 }

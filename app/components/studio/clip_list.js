@@ -1,4 +1,4 @@
-// Which clips the list shows, in which order. Pure.
+/** Which clips the list shows, in which order. Pure. */
 
 export const CLIP_STATES = ["new", "drafted", "in progress", "done"];
 

@@ -1,17 +1,20 @@
-// The list of clips: search, filter, sort, open, remove. Cheap rows: hundreds of clips stay light.
+/**
+ * The list of clips: search, filter, sort, open, remove. Cheap rows: hundreds of clips stay light.
+ */
 
-import { api, address } from "./api.js";
+import { api, address } from "../shared/api.js";
 import { openAddClips } from "./add_clips.js";
 import { ask } from "./dialogs.js";
-import { count, h, icon, iconButton, listen, picker } from "./dom.js";
+import { element, listen } from "../shared/dom.js";
+import { count, icon, iconButton, picker } from "./controls.js";
 import { chooseClips, CLIP_STATES, share, SORTS } from "./clip_list.js";
-import { keys } from "./keys.js";
-import { session } from "./session.js";
+import { keys } from "../shared/keys.js";
+import { session } from "../shared/session.js";
 
-export function mountClipPanel(element) {
+export function mountClipPanel(root) {
   const choice = { search: "", state: "", sort: "newest" };
   const rows = new Map(); // clip id -> {row, facts: JSON of what it shows}
-  const search = h("input", {
+  const search = element("input", {
     class: "rs-field",
     type: "search",
     placeholder: "Search clips",
@@ -22,29 +25,55 @@ export function mountClipPanel(element) {
     },
     onkeydown: (event) => event.key === "Escape" && search.blur(),
   });
-  const state = picker("Show", [["", "all states"], ...CLIP_STATES.map((each) => [each, each])], "", (value) => {
-    choice.state = value;
-    draw();
-  });
-  const sort = picker("Sort by", Object.keys(SORTS).map((each) => [each, each]), "newest", (value) => {
-    choice.sort = value;
-    draw();
-  });
-  const total = h("span", { class: "rs-muted rs-number" });
-  const list = h("ul", { class: "rs-clip-list", tabindex: "-1", "aria-label": "Clips" });
-  element.replaceChildren(
-    h("div", { class: "rs-panel-head" }, h("h2", {}, "Clips"), total, h("span", { class: "rs-spacer" })),
-    h("div", { class: "rs-clip-filter" }, search, h("div", { class: "rs-row" }, state, sort)),
+  const state = picker(
+    "Show",
+    [["", "all states"], ...CLIP_STATES.map((each) => [each, each])],
+    "",
+    (value) => {
+      choice.state = value;
+      draw();
+    },
+  );
+  const sort = picker(
+    "Sort by",
+    Object.keys(SORTS).map((each) => [each, each]),
+    "newest",
+    (value) => {
+      choice.sort = value;
+      draw();
+    },
+  );
+  const total = element("span", { class: "rs-muted rs-number" });
+  const list = element("ul", { class: "rs-clip-list", tabindex: "-1", "aria-label": "Clips" });
+  root.replaceChildren(
+    element(
+      "div",
+      { class: "rs-panel-head" },
+      element("h2", {}, "Clips"),
+      total,
+      element("span", { class: "rs-spacer" }),
+    ),
+    element(
+      "div",
+      { class: "rs-clip-filter" },
+      search,
+      element("div", { class: "rs-row" }, state, sort),
+    ),
     list,
-    h(
+    element(
       "div",
       { class: "rs-panel-foot" },
-      h("button", { type: "button", class: "rs-button rs-wide-button", onclick: () => openAddClips() }, icon("add"), "Add clips"),
+      element(
+        "button",
+        { type: "button", class: "rs-button rs-wide-button", onclick: () => openAddClips() },
+        icon("add"),
+        "Add clips",
+      ),
     ),
   );
   draw();
-  listen(element, session, ["clips", "ready", "load-failed"], draw);
-  listen(element, session, ["clip", "opening"], mark);
+  listen(root, session, ["clips", "ready", "load-failed"], draw);
+  listen(root, session, ["clip", "opening"], mark);
   keys.on("next-clip", () => step(1));
   keys.on("previous-clip", () => step(-1));
 
@@ -52,16 +81,30 @@ export function mountClipPanel(element) {
     if (session.clips === null) {
       total.textContent = "";
       list.setAttribute("aria-busy", "true");
-      list.replaceChildren(...Array.from({ length: 6 }, () => h("li", { class: "rs-skeleton rs-clip-skeleton" })));
+      list.replaceChildren(
+        ...Array.from({ length: 6 }, () =>
+          element("li", { class: "rs-skeleton rs-clip-skeleton" }),
+        ),
+      );
       return;
     }
     list.removeAttribute("aria-busy");
     const shown = chooseClips(session.clips, choice);
-    total.textContent = shown.length === session.clips.length ? `${shown.length}` : `${shown.length} of ${session.clips.length}`;
+    total.textContent =
+      shown.length === session.clips.length
+        ? `${shown.length}`
+        : `${shown.length} of ${session.clips.length}`;
     const kept = new Set(session.clips.map((clip) => clip.id));
     for (const id of rows.keys()) if (!kept.has(id)) rows.delete(id);
     const items = shown.map(rowFor);
-    if (!items.length) items.push(h("li", { class: "rs-hint" }, session.clips.length ? "No clip matches." : "No clips yet."));
+    if (!items.length)
+      items.push(
+        element(
+          "li",
+          { class: "rs-hint" },
+          session.clips.length ? "No clip matches." : "No clips yet.",
+        ),
+      );
     // Rows that stand where they stood are left alone: a reload of 300 clips moves nothing.
     items.forEach((item, place) => {
       if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
@@ -81,13 +124,16 @@ export function mountClipPanel(element) {
 
   function drawRow(clip) {
     const who = clip.annotators.length ? clip.annotators.join(", ") : "";
-    const progress = h("span", { class: "rs-clip-progress", "aria-hidden": "true" });
-    progress.style.setProperty("--masked", clip.frame_count ? clip.masked_frames / clip.frame_count : 0);
-    progress.style.setProperty("--verified", share(clip));
-    return h(
+    const progress = element("span", { class: "rs-clip-progress", "aria-hidden": "true" });
+    progress.style.setProperty(
+      "--masked",
+      String(clip.frame_count ? clip.masked_frames / clip.frame_count : 0),
+    );
+    progress.style.setProperty("--verified", String(share(clip)));
+    return element(
       "li",
       { class: "rs-clip", dataset: { clip: clip.id } },
-      h(
+      element(
         "button",
         {
           type: "button",
@@ -95,13 +141,27 @@ export function mountClipPanel(element) {
           title: `${clip.name}\n${count(clip.expressions, "expression")}, ${clip.masked_frames} of ${count(clip.frame_count, "frame")} with a mask, ${clip.verified_frames} verified`,
           onclick: () => session.openClip(clip.id),
         },
-        h("img", { class: "rs-thumb", src: address(clip.thumb), alt: "", loading: "lazy", decoding: "async", width: 64, height: 36 }),
-        h("span", { class: "rs-clip-words" },
-          h("span", { class: "rs-clip-title" }, clip.name),
-          h("span", { class: "rs-clip-line rs-muted" },
-            h("span", { class: "rs-state", dataset: { state: clip.state } }, clip.state),
-            clip.expressions ? h("span", { class: "rs-number" }, `${clip.expressions} expr.`) : null,
-            who ? h("span", { class: "rs-who" }, who) : null,
+        element("img", {
+          class: "rs-thumb",
+          src: address(clip.thumb),
+          alt: "",
+          loading: "lazy",
+          decoding: "async",
+          width: 64,
+          height: 36,
+        }),
+        element(
+          "span",
+          { class: "rs-clip-words" },
+          element("span", { class: "rs-clip-title" }, clip.name),
+          element(
+            "span",
+            { class: "rs-clip-line rs-muted" },
+            element("span", { class: "rs-state", dataset: { state: clip.state } }, clip.state),
+            clip.expressions
+              ? element("span", { class: "rs-number" }, `${clip.expressions} expr.`)
+              : null,
+            who ? element("span", { class: "rs-who" }, who) : null,
           ),
           progress,
         ),
@@ -133,7 +193,8 @@ export function mountClipPanel(element) {
     const lost = clip.masked_frames
       ? `Its frames, ${count(clip.expressions, "expression")} and masks on ${count(clip.masked_frames, "frame")} are deleted from the workspace.`
       : "Its frames are deleted from the workspace; the file they came from stays.";
-    if (!(await ask(`Remove “${clip.name}”?`, `${lost} This cannot be undone.`, "Remove clip"))) return;
+    if (!(await ask(`Remove “${clip.name}”?`, `${lost} This cannot be undone.`, "Remove clip")))
+      return;
     await session.change(() => api.remove(`/api/clips/${clip.id}`));
     if (session.clip?.clip.id === clip.id) session.closeClip();
     session.reloadClipsSoon();

@@ -1,10 +1,11 @@
-// Taking a comparison out: the figure for a paper, its numbers, the masks, a video.
+/** Taking a comparison out: the figure for a paper, its numbers, the masks, a video. */
 
-import { address, api } from "./api.js";
-import { comparison } from "./comparing.js";
-import { count, h } from "./dom.js";
+import { address, api } from "../shared/api.js";
+import { comparison } from "../shared/the_comparison.js";
+import { element } from "../shared/dom.js";
+import { count } from "./controls.js";
 import { readFrames, spread } from "./frame_choice.js";
-import { session } from "./session.js";
+import { session } from "../shared/session.js";
 
 const FORMATS = [
   ["png", "Figure, PNG", true],
@@ -19,27 +20,51 @@ const SHOWN = 5; // frames of a figure, unless others are asked for
 
 /** The newest export of this clip's comparison, also one asked for before the page was reloaded. */
 function lastOf(clipId) {
-  return [...session.jobs.values()].filter((job) => job.kind === "export" && job.clip_id === clipId).at(-1);
+  return [...session.jobs.values()]
+    .filter((job) => job.kind === "export" && job.clip_id === clipId)
+    .at(-1);
 }
 
 /** The form, and what became of the last export. */
 export function mountCompareExport() {
-  const boxes = FORMATS.map(([name, words, chosen]) =>
-    h("label", { class: "rs-check" }, h("input", { type: "checkbox", name, checked: chosen, onchange: draw }), words));
-  const frames = h("input", { class: "rs-field", type: "text", "aria-label": "Frames of the figure", "aria-describedby": "rs-compare-frames-said", oninput: draw });
-  const said = h("p", { class: "rs-field-error rs-small-text", id: "rs-compare-frames-said", role: "alert" });
-  const write = h("button", { type: "button", class: "rs-button rs-primary rs-wide-button", onclick: start }, "Export comparison");
-  const result = h("div", { class: "rs-compare-result", "aria-live": "polite" });
-  const node = h("details", { class: "rs-details" },
-    h("summary", {}, "Export"),
-    h("fieldset", { class: "rs-checks" }, h("legend", {}, "Formats"), ...boxes),
-    h("label", { class: "rs-label rs-frames-label" }, "Frames", frames),
-    said, write, result,
+  const inputs = FORMATS.map(([name, , chosen]) =>
+    element("input", { type: "checkbox", name, checked: chosen, onchange: draw }),
+  );
+  const boxes = FORMATS.map(([, words], at) =>
+    element("label", { class: "rs-check" }, inputs[at], String(words)),
+  );
+  const frames = element("input", {
+    class: "rs-field",
+    type: "text",
+    "aria-label": "Frames of the figure",
+    "aria-describedby": "rs-compare-frames-said",
+    oninput: draw,
+  });
+  const said = element("p", {
+    class: "rs-field-error rs-small-text",
+    id: "rs-compare-frames-said",
+    role: "alert",
+  });
+  const write = element(
+    "button",
+    { type: "button", class: "rs-button rs-primary rs-wide-button", onclick: start },
+    "Export comparison",
+  );
+  const result = element("div", { class: "rs-compare-result", "aria-live": "polite" });
+  const node = element(
+    "details",
+    { class: "rs-details" },
+    element("summary", {}, "Export"),
+    element("fieldset", { class: "rs-checks" }, element("legend", {}, "Formats"), ...boxes),
+    element("label", { class: "rs-label rs-frames-label" }, "Frames", frames),
+    said,
+    write,
+    result,
   );
   let jobId = null;
 
   function chosen() {
-    return boxes.map((box) => box.firstChild).filter((input) => input.checked).map((input) => input.name);
+    return inputs.filter((input) => input.checked).map((input) => input.name);
   }
 
   function draw() {
@@ -59,14 +84,26 @@ export function mountCompareExport() {
 
   function drawResult(job) {
     if (!job) return [];
-    if (job.state === "failed") return [h("p", { class: "rs-warning" }, job.message)];
-    if (job.state === "cancelled") return [h("p", { class: "rs-muted" }, "The export was cancelled; nothing was written.")];
-    if (job.state !== "done" || !job.result) return [h("p", { class: "rs-muted" }, "Writing: see the bar below.")];
+    if (job.state === "failed") return [element("p", { class: "rs-warning" }, job.message)];
+    if (job.state === "cancelled")
+      return [
+        element("p", { class: "rs-muted" }, "The export was cancelled; nothing was written."),
+      ];
+    if (job.state !== "done" || !job.result)
+      return [element("p", { class: "rs-muted" }, "Writing: see the bar below.")];
     const { folder, files, download } = job.result;
     return [
-      h("p", { class: "rs-done-line" }, `${count(files, "file")}; read back and compared.`),
-      h("code", { class: "rs-path", title: folder }, folder),
-      h("div", { class: "rs-row" }, h("a", { class: "rs-button rs-primary", href: address(download), download: "" }, "Download as zip")),
+      element("p", { class: "rs-done-line" }, `${count(files, "file")}; read back and compared.`),
+      element("code", { class: "rs-path", title: folder }, folder),
+      element(
+        "div",
+        { class: "rs-row" },
+        element(
+          "a",
+          { class: "rs-button rs-primary", href: address(download), download: "" },
+          "Download as zip",
+        ),
+      ),
     ];
   }
 
@@ -81,7 +118,9 @@ export function mountCompareExport() {
   }
 
   async function ask(clipId, body) {
-    const reply = await session.request(() => api.post(`/api/clips/${clipId}/comparison/export`, body));
+    const reply = await session.request(() =>
+      api.post(`/api/clips/${clipId}/comparison/export`, body),
+    );
     if (!reply) return;
     jobId = reply.job.id;
     session.takeJob(reply.job, () => ask(clipId, body));

@@ -1,15 +1,25 @@
-// Dialogs: the browser's own <dialog>, which keeps the keyboard inside and closes with Escape.
+/** Dialogs: the browser's own <dialog>, which keeps the keyboard inside and closes with Escape. */
 
-import { h, iconButton } from "./dom.js";
+import { element } from "../shared/dom.js";
+import { iconButton } from "./controls.js";
 
 /** Open a dialog of `title` around `children`; it leaves the page when closed. Returns the <dialog>. */
 export function openDialog(title, children, { name = "", wide = false } = {}) {
-  const heading = h("h2", { class: "rs-dialog-title" }, title);
-  const dialog = h(
+  const heading = element("h2", { class: "rs-dialog-title" }, title);
+  const dialog = element(
     "dialog",
-    { class: wide ? "rs-dialog rs-wide" : "rs-dialog", "aria-label": title, dataset: { dialog: name } },
-    h("div", { class: "rs-dialog-head" }, heading, iconButton("close", "Close", () => dialog.close())),
-    h("div", { class: "rs-dialog-body" }, ...children),
+    {
+      class: wide ? "rs-dialog rs-wide" : "rs-dialog",
+      "aria-label": title,
+      dataset: { dialog: name },
+    },
+    element(
+      "div",
+      { class: "rs-dialog-head" },
+      heading,
+      iconButton("close", "Close", () => dialog.close()),
+    ),
+    element("div", { class: "rs-dialog-body" }, ...children),
   );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("pointerdown", (event) => {
@@ -18,7 +28,11 @@ export function openDialog(title, children, { name = "", wide = false } = {}) {
   document.getElementById("rs-studio").append(dialog);
   dialog.showModal();
   // The first thing to press is in the body; the cross at the top only closes.
-  dialog.querySelector(".rs-dialog-body :is(button, input:not([hidden]), [autofocus])")?.focus({ focusVisible: false });
+  /** @type {HTMLElement | null} */
+  const first = dialog.querySelector(
+    ".rs-dialog-body :is(button, input:not([hidden]), [autofocus])",
+  );
+  first?.focus(/** @type {FocusOptions} */ ({ focusVisible: false }));
   return dialog;
 }
 
@@ -30,15 +44,23 @@ export function ask(question, explanation, verb) {
       answer = true;
       dialog.close();
     };
-    const dialog = openDialog(question, [
-      h("p", { class: "rs-dialog-text" }, explanation),
-      h(
-        "div",
-        { class: "rs-dialog-foot" },
-        h("button", { type: "button", class: "rs-button", autofocus: true, onclick: () => dialog.close() }, "Keep"),
-        h("button", { type: "button", class: "rs-button rs-danger", onclick: yes }, verb),
-      ),
-    ], { name: "ask" });
+    const dialog = openDialog(
+      question,
+      [
+        element("p", { class: "rs-dialog-text" }, explanation),
+        element(
+          "div",
+          { class: "rs-dialog-foot" },
+          element(
+            "button",
+            { type: "button", class: "rs-button", autofocus: true, onclick: () => dialog.close() },
+            "Keep",
+          ),
+          element("button", { type: "button", class: "rs-button rs-danger", onclick: yes }, verb),
+        ),
+      ],
+      { name: "ask" },
+    );
     dialog.addEventListener("close", () => resolve(answer));
   });
 }

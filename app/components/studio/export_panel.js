@@ -1,17 +1,23 @@
-// Writing the dataset out, and saying where it went.
+/** Writing the dataset out, and saying where it went. */
 
-import { address, api } from "./api.js";
-import { count, h, listen } from "./dom.js";
-import { session } from "./session.js";
+import { address, api } from "../shared/api.js";
+import { element, listen } from "../shared/dom.js";
+import { count } from "./controls.js";
+import { session } from "../shared/session.js";
 
 export const EXPORT_BUTTON = "rs-export";
 let lastJob = null;
 
 /** Start an export; `which` is "this" or "all", `step` 1 or 4, `formats` a list of names. */
 export async function startExport(which, step, formats) {
-  if (which === "this" && !session.clip) return session.notice("Open a clip first, or export all clips.");
+  if (which === "this" && !session.clip)
+    return session.notice("Open a clip first, or export all clips.");
   if (!formats.length) return session.notice("Choose at least one format.");
-  const body = { clip_ids: which === "all" ? "all" : [session.clip.clip.id], mask_step: Number(step), formats };
+  const body = {
+    clip_ids: which === "all" ? "all" : [session.clip.clip.id],
+    mask_step: Number(step),
+    formats,
+  };
   return ask(body);
 }
 
@@ -23,29 +29,55 @@ async function ask(body) {
   session.dispatchEvent(new CustomEvent("export"));
 }
 
-export function mountExportPanel(element) {
-  const box = h("div", { class: "rs-export", "aria-live": "polite" });
-  element.replaceChildren(box);
-  listen(element, session, ["job", "export"], draw);
+export function mountExportPanel(root) {
+  const box = element("div", { class: "rs-export", "aria-live": "polite" });
+  root.replaceChildren(box);
+  listen(root, session, ["job", "export"], draw);
   draw();
 
   function draw() {
     // A job of one clip takes out a comparison, and is told of where that was asked for.
-    const exports = [...session.jobs.values()].filter((job) => job.kind === "export" && !job.clip_id);
+    const exports = [...session.jobs.values()].filter(
+      (job) => job.kind === "export" && !job.clip_id,
+    );
     const job = session.jobs.get(lastJob) ?? exports.at(-1);
     if (!job) return box.replaceChildren();
-    if (job.state === "failed") return box.replaceChildren(h("p", { class: "rs-warning" }, job.message));
-    if (job.state === "cancelled") return box.replaceChildren(h("p", { class: "rs-muted" }, "The export was cancelled; nothing was written."));
+    if (job.state === "failed")
+      return box.replaceChildren(element("p", { class: "rs-warning" }, job.message));
+    if (job.state === "cancelled")
+      return box.replaceChildren(
+        element("p", { class: "rs-muted" }, "The export was cancelled; nothing was written."),
+      );
     if (job.state !== "done" || !job.result) {
-      return box.replaceChildren(h("p", { class: "rs-muted" }, "Writing and reading back: see the bar below."));
+      return box.replaceChildren(
+        element("p", { class: "rs-muted" }, "Writing and reading back: see the bar below."),
+      );
     }
     const { folder, files, frames, download } = job.result;
     return box.replaceChildren(
-      h("p", { class: "rs-done-line" }, `${count(files, "file")}, ${count(frames, "frame")}; read back and compared.`),
-      h("code", { class: "rs-path", title: folder }, folder),
-      h("div", { class: "rs-row" },
-        h("a", { class: "rs-button rs-primary", href: address(download), download: "" }, "Download as zip"),
-        h("button", { type: "button", class: "rs-button", onclick: (event) => copy(folder, event.currentTarget) }, "Copy path"),
+      element(
+        "p",
+        { class: "rs-done-line" },
+        `${count(files, "file")}, ${count(frames, "frame")}; read back and compared.`,
+      ),
+      element("code", { class: "rs-path", title: folder }, folder),
+      element(
+        "div",
+        { class: "rs-row" },
+        element(
+          "a",
+          { class: "rs-button rs-primary", href: address(download), download: "" },
+          "Download as zip",
+        ),
+        element(
+          "button",
+          {
+            type: "button",
+            class: "rs-button",
+            onclick: (event) => copy(folder, event.currentTarget),
+          },
+          "Copy path",
+        ),
       ),
     );
   }

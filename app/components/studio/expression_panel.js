@@ -1,19 +1,25 @@
-// Targets of the open clip and the expressions that refer to them.
+/** Targets of the open clip and the expressions that refer to them. */
 
-import { api } from "./api.js";
+import { api } from "../shared/api.js";
 import { ask } from "./dialogs.js";
-import { count, h, iconButton, listen, picker } from "./dom.js";
-import { keys } from "./keys.js";
-import { session } from "./session.js";
+import { element, listen } from "../shared/dom.js";
+import { count, iconButton, picker } from "./controls.js";
+import { keys } from "../shared/keys.js";
+import { session } from "../shared/session.js";
 
 const NEW_TARGET = "new";
 const reports = new Map(); // expression id -> what the text encoder said when it was typed here
 
-export function mountExpressionPanel(element) {
-  const list = h("div", { class: "rs-targets", role: "group", "aria-label": "Targets and expressions", tabindex: "-1" });
-  const total = h("span", { class: "rs-muted rs-number" });
+export function mountExpressionPanel(root) {
+  const list = element("div", {
+    class: "rs-targets",
+    role: "group",
+    "aria-label": "Targets and expressions",
+    tabindex: "-1",
+  });
+  const total = element("span", { class: "rs-muted rs-number" });
   const where = picker("It refers to target", [], NEW_TARGET, () => {});
-  const text = h("input", {
+  const text = element("input", {
     class: "rs-field rs-new-expression",
     type: "text",
     "aria-label": "New expression",
@@ -24,16 +30,22 @@ export function mountExpressionPanel(element) {
       if (event.key === "Escape") text.blur();
     },
   });
-  const button = h("button", { type: "button", class: "rs-button", onclick: add }, "Add");
-  const foot = h("div", { class: "rs-panel-foot rs-row" }, where, text, button);
-  element.replaceChildren(
-    h("div", { class: "rs-panel-head" }, h("h2", {}, "Expressions"), total, h("span", { class: "rs-spacer" })),
+  const button = element("button", { type: "button", class: "rs-button", onclick: add }, "Add");
+  const foot = element("div", { class: "rs-panel-foot rs-row" }, where, text, button);
+  root.replaceChildren(
+    element(
+      "div",
+      { class: "rs-panel-head" },
+      element("h2", {}, "Expressions"),
+      total,
+      element("span", { class: "rs-spacer" }),
+    ),
     list,
     foot,
   );
   draw();
-  listen(element, session, ["clip"], draw);
-  listen(element, session, ["target", "expression"], mark);
+  listen(root, session, ["clip"], draw);
+  listen(root, session, ["target", "expression"], mark);
   keys.on("new-expression", () => session.clip && text.focus());
 
   function draw() {
@@ -41,24 +53,32 @@ export function mountExpressionPanel(element) {
     foot.hidden = !session.clip;
     if (!session.clip) {
       total.textContent = "";
-      list.replaceChildren(h("p", { class: "rs-hint" }, "Open a clip to describe what you see in it."));
+      list.replaceChildren(
+        element("p", { class: "rs-hint" }, "Open a clip to describe what you see in it."),
+      );
       return;
     }
     const { targets, expressions } = session.clip;
     total.textContent = expressions.length ? `${expressions.length}` : "";
     const chosen = where.value;
     where.replaceChildren(
-      ...targets.map((target) => h("option", { value: target.id }, `${target.number}`)),
-      h("option", { value: NEW_TARGET }, targets.length ? "new" : "1"),
+      ...targets.map((target) => element("option", { value: target.id }, `${target.number}`)),
+      element("option", { value: NEW_TARGET }, targets.length ? "new" : "1"),
     );
     where.title = "Which target the expression refers to";
     where.hidden = !targets.length;
-    where.value = targets.some((target) => `${target.id}` === chosen) ? chosen : `${session.targetId ?? NEW_TARGET}`;
+    where.value = targets.some((target) => `${target.id}` === chosen)
+      ? chosen
+      : `${session.targetId ?? NEW_TARGET}`;
     text.placeholder = "Type what you see";
     list.replaceChildren(...targets.map((target) => drawTarget(target, expressions)));
     if (!targets.length) {
       list.append(
-        h("p", { class: "rs-hint" }, "No target yet: type what you see below, such as “the smoke rising from the candle”."),
+        element(
+          "p",
+          { class: "rs-hint" },
+          "No target yet: type what you see below, such as “the smoke rising from the candle”.",
+        ),
       );
     }
     mark();
@@ -67,35 +87,53 @@ export function mountExpressionPanel(element) {
   function drawTarget(target, expressions) {
     const own = expressions.filter((each) => each.target_id === target.id);
     const words = target.name || "target";
-    return h(
+    return element(
       "section",
       { class: "rs-target", dataset: { target: target.id } },
-      h(
+      element(
         "div",
         { class: "rs-target-head" },
-        h("button", { type: "button", class: "rs-target-choose", title: words, onclick: () => session.selectTarget(target.id) },
-          h("span", { class: "rs-badge rs-number" }, `${target.number}`),
-          h("span", { class: "rs-ellipsis" }, words),
+        element(
+          "button",
+          {
+            type: "button",
+            class: "rs-target-choose",
+            title: words,
+            onclick: () => session.selectTarget(target.id),
+          },
+          element("span", { class: "rs-badge rs-number" }, `${target.number}`),
+          element("span", { class: "rs-ellipsis" }, words),
         ),
-        iconButton("edit", `Rename target ${target.number}`, (event) => renameTarget(target, event.currentTarget)),
+        iconButton("edit", `Rename target ${target.number}`, (event) =>
+          renameTarget(target, event.currentTarget),
+        ),
         iconButton("remove", `Remove target ${target.number}`, () => removeTarget(target, own)),
       ),
       own.length
-        ? h("ul", { class: "rs-expressions" }, ...own.map(drawExpression))
-        : h("p", { class: "rs-hint" }, "No expression refers to it yet."),
+        ? element("ul", { class: "rs-expressions" }, ...own.map(drawExpression))
+        : element("p", { class: "rs-hint" }, "No expression refers to it yet."),
     );
   }
 
   function drawExpression(expression) {
     const report = reports.get(expression.id);
-    return h(
+    return element(
       "li",
       { class: "rs-expression", dataset: { expression: expression.id } },
-      h("button", { type: "button", class: "rs-expression-choose", title: `${expression.text}\nby ${expression.annotator}`, onclick: () => session.selectExpression(expression.id) },
-        h("span", { class: "rs-label-chip rs-number" }, expression.label),
-        h("span", { class: "rs-expression-text" }, expression.text),
+      element(
+        "button",
+        {
+          type: "button",
+          class: "rs-expression-choose",
+          title: `${expression.text}\nby ${expression.annotator}`,
+          onclick: () => session.selectExpression(expression.id),
+        },
+        element("span", { class: "rs-label-chip rs-number" }, expression.label),
+        element("span", { class: "rs-expression-text" }, expression.text),
       ),
-      iconButton("edit", `Edit expression ${expression.label}`, (event) => edit(expression, event.currentTarget)),
+      iconButton("edit", `Edit expression ${expression.label}`, (event) =>
+        edit(expression, event.currentTarget),
+      ),
       iconButton("remove", `Remove expression ${expression.label}`, () => remove(expression)),
       ...warnings(report),
     );
@@ -106,23 +144,29 @@ export function mountExpressionPanel(element) {
     if (!report) return [];
     const lines = [];
     if (report.cut) lines.push(`Too long: the segmenter reads only “${report.kept}”.`);
-    if (report.unknown?.length) lines.push(`Words the segmenter does not know: ${report.unknown.join(", ")}.`);
-    return lines.map((line) => h("p", { class: "rs-warning" }, line));
+    if (report.unknown?.length)
+      lines.push(`Words the segmenter does not know: ${report.unknown.join(", ")}.`);
+    return lines.map((line) => element("p", { class: "rs-warning" }, line));
   }
 
   function mark() {
-    for (const section of list.querySelectorAll(".rs-target")) {
+    /** @type {NodeListOf<HTMLElement>} */
+    const sections = list.querySelectorAll(".rs-target");
+    for (const section of sections) {
       const chosen = Number(section.dataset.target) === session.targetId;
       section.classList.toggle("rs-chosen", chosen);
-      section.querySelector(".rs-target-choose").setAttribute("aria-pressed", chosen);
+      section.querySelector(".rs-target-choose").setAttribute("aria-pressed", String(chosen));
     }
-    for (const item of list.querySelectorAll(".rs-expression")) {
+    /** @type {NodeListOf<HTMLElement>} */
+    const items = list.querySelectorAll(".rs-expression");
+    for (const item of items) {
       const chosen = Number(item.dataset.expression) === session.expressionId;
       item.classList.toggle("rs-chosen", chosen);
-      item.querySelector(".rs-expression-choose").setAttribute("aria-pressed", chosen);
+      item.querySelector(".rs-expression-choose").setAttribute("aria-pressed", String(chosen));
       if (chosen) item.scrollIntoView({ block: "nearest" });
     }
-    if (session.targetId !== null && document.activeElement !== where) where.value = `${session.targetId}`;
+    if (session.targetId !== null && document.activeElement !== where)
+      where.value = `${session.targetId}`;
   }
 
   async function add() {
@@ -132,9 +176,10 @@ export function mountExpressionPanel(element) {
     const wanted = session.clip.targets.length ? where.value : NEW_TARGET;
     text.value = "";
     const made = await session.change(async () => {
-      const targetId = wanted === NEW_TARGET
-        ? (await api.post(`/api/clips/${clipId}/targets`, { name: "" })).id
-        : Number(wanted);
+      const targetId =
+        wanted === NEW_TARGET
+          ? (await api.post(`/api/clips/${clipId}/targets`, { name: "" })).id
+          : Number(wanted);
       return api.post(`/api/targets/${targetId}/expressions`, { text: words });
     });
     if (!made) {
@@ -156,7 +201,13 @@ export function mountExpressionPanel(element) {
   function editInPlace(button, label, value, save) {
     const row = button.closest(".rs-expression, .rs-target-head");
     let over = false;
-    const input = h("input", { class: "rs-field", type: "text", "aria-label": label, value, maxlength: 500 });
+    const input = element("input", {
+      class: "rs-field",
+      type: "text",
+      "aria-label": label,
+      value,
+      maxlength: 500,
+    });
     const finish = (keep) => {
       if (over) return;
       over = true;
@@ -185,14 +236,18 @@ export function mountExpressionPanel(element) {
   function edit(expression, button) {
     editInPlace(button, `Expression ${expression.label}`, expression.text, async (words) => {
       if (!words) return draw();
-      const changed = await session.change(() => api.patch(`/api/expressions/${expression.id}`, { text: words }));
+      const changed = await session.change(() =>
+        api.patch(`/api/expressions/${expression.id}`, { text: words }),
+      );
       if (changed) announce({ id: expression.id, report: changed.report });
       return session.reloadClip();
     });
   }
 
   async function remove(expression) {
-    const drafts = session.clip.drafts.filter((draft) => draft.expression_id === expression.id).length;
+    const drafts = session.clip.drafts.filter(
+      (draft) => draft.expression_id === expression.id,
+    ).length;
     const lost = drafts ? ` Its ${count(drafts, "draft goes", "drafts go")} with it.` : "";
     const agreed = await ask(
       `Remove expression ${expression.label}?`,

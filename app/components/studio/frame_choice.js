@@ -1,4 +1,4 @@
-// Which frames of a clip a person means.  Pure.
+/** Which frames of a clip a person means.  Pure. */
 
 /** `wanted` frames spread evenly: the middles of as many equal parts; all of a shorter clip. */
 export function spread(frameCount, wanted) {
@@ -20,7 +20,8 @@ export function readFrames(text, frameCount) {
     const ends = /^(\d{1,7})(?:[-–](\d{1,7}))?$/.exec(part);
     if (!ends) return { frames: null, error: `“${part}” is no frame: write them as 0, 10, 20-24.` };
     const [from, to] = [Number(ends[1]), Number(ends[2] ?? ends[1])];
-    if (to < from || to > last) return { frames: null, error: `There is no frame ${part}: this clip's are 0 to ${last}.` };
+    if (to < from || to > last)
+      return { frames: null, error: `There is no frame ${part}: this clip's are 0 to ${last}.` };
     for (let frame = from; frame <= to; frame++) found.add(frame);
   }
   return { frames: [...found].sort((a, b) => a - b), error: "" };

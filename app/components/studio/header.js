@@ -1,34 +1,60 @@
-// The top line: which clip, what it is, whether it is saved, who is annotating.
+/** The top line: which clip, what it is, whether it is saved, who is annotating. */
 
-import { api } from "./api.js";
+import { api } from "../shared/api.js";
 import { CLIP_STATES } from "./clip_list.js";
-import { count, duration, h, icon, listen, picker } from "./dom.js";
+import { element, listen } from "../shared/dom.js";
+import { count, duration, icon, picker } from "./controls.js";
 import { openKeySheet } from "./key_sheet.js";
-import { keys } from "./keys.js";
-import { session } from "./session.js";
+import { keys } from "../shared/keys.js";
+import { session } from "../shared/session.js";
 import { nextTheme, themeMode } from "./theme.js";
 
-export function mountHeader(element) {
+export function mountHeader(root) {
   const name = field("Clip name", "name", "rs-clip-name");
   const concept = field("Concept", "concept", "rs-concept");
   concept.placeholder = "concept, as “candle melting”";
-  const category = picker("Category", [["", "no category"]], "", (value) => patch({ category: value }));
-  const state = picker("State", CLIP_STATES.map((each) => [each, each]), "new", (value) => patch({ state: value }));
-  const facts = h("span", { class: "rs-muted rs-number rs-facts" });
-  const about = h("div", { class: "rs-about", hidden: true }, name, facts, concept, category, state);
-  const saved = h("span", { class: "rs-saved rs-muted rs-number", role: "status" });
-  const annotator = h("span", { class: "rs-annotator rs-muted" });
-  const help = h(
+  const category = picker("Category", [["", "no category"]], "", (value) =>
+    patch({ category: value }),
+  );
+  const state = picker(
+    "State",
+    CLIP_STATES.map((each) => [each, each]),
+    "new",
+    (value) => patch({ state: value }),
+  );
+  const facts = element("span", { class: "rs-muted rs-number rs-facts" });
+  const about = element(
+    "div",
+    { class: "rs-about", hidden: true },
+    name,
+    facts,
+    concept,
+    category,
+    state,
+  );
+  const saved = element("span", { class: "rs-saved rs-muted rs-number", role: "status" });
+  const annotator = element("span", { class: "rs-annotator rs-muted" });
+  const help = element(
     "button",
-    { type: "button", class: "rs-icon-button rs-help", title: "Keys (?)", "aria-label": "Keys", onclick: openKeySheet },
+    {
+      type: "button",
+      class: "rs-icon-button rs-help",
+      title: "Keys (?)",
+      "aria-label": "Keys",
+      onclick: openKeySheet,
+    },
     "?",
   );
-  const theme = h("button", { type: "button", class: "rs-icon-button", onclick: () => showTheme(nextTheme()) });
+  const theme = element("button", {
+    type: "button",
+    class: "rs-icon-button",
+    onclick: () => showTheme(nextTheme()),
+  });
 
-  element.replaceChildren(
-    h("h1", { class: "rs-brand" }, "Refscribe"),
+  root.replaceChildren(
+    element("h1", { class: "rs-brand" }, "Refscribe"),
     about,
-    h("span", { class: "rs-spacer" }),
+    element("span", { class: "rs-spacer" }),
     saved,
     annotator,
     help,
@@ -38,16 +64,21 @@ export function mountHeader(element) {
   showClip();
   showSession();
   keys.on("key-sheet", openKeySheet);
-  listen(element, session, ["ready"], showSession);
-  listen(element, session, ["clip", "clips"], showClip);
-  listen(element, session, ["saved"], ({ detail }) => {
-    const time = detail.at?.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-    saved.textContent = { saving: "saving …", saved: `saved ${time}`, failed: "not saved" }[detail.state] ?? "";
+  listen(root, session, ["ready"], showSession);
+  listen(root, session, ["clip", "clips"], showClip);
+  listen(root, session, ["saved"], ({ detail }) => {
+    const time = detail.at?.toLocaleTimeString([], {
+      hour: "2-digit",
+      minute: "2-digit",
+      hour12: false,
+    });
+    saved.textContent =
+      { saving: "saving …", saved: `saved ${time}`, failed: "not saved" }[detail.state] ?? "";
     saved.dataset.state = detail.state;
   });
 
   function field(label, key, style) {
-    const input = h("input", {
+    const input = element("input", {
       class: `rs-quiet-field ${style}`,
       type: "text",
       "aria-label": label,
@@ -77,8 +108,8 @@ export function mountHeader(element) {
     annotator.textContent = session.annotator ? `you: ${session.annotator}` : "";
     annotator.title = session.workspace ? `Workspace: ${session.workspace}` : "";
     category.replaceChildren(
-      h("option", { value: "" }, "no category"),
-      ...session.categories.map((each) => h("option", { value: each }, each)),
+      element("option", { value: "" }, "no category"),
+      ...session.categories.map((each) => element("option", { value: each }, each)),
     );
     category.value = session.clip?.clip.category ?? "";
   }
@@ -91,7 +122,10 @@ export function mountHeader(element) {
     }
     const { clip } = session.clip;
     document.title = `${clip.name} – Refscribe`;
-    for (const [input, text] of [[name, clip.name], [concept, clip.concept]]) {
+    for (const [input, text] of [
+      [name, clip.name],
+      [concept, clip.concept],
+    ]) {
       if (document.activeElement !== input) input.value = text;
     }
     name.title = clip.name;

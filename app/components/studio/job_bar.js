@@ -1,30 +1,33 @@
-// The line below: what runs, how far it is, how long it will take; what failed; lost connections.
+/**
+ * The line below: what runs, how far it is, how long it will take; what failed; lost connections.
+ */
 
-import { api } from "./api.js";
-import { duration, h, iconButton, listen } from "./dom.js";
-import { keys } from "./keys.js";
-import { session } from "./session.js";
+import { api } from "../shared/api.js";
+import { element, listen } from "../shared/dom.js";
+import { duration, iconButton } from "./controls.js";
+import { keys } from "../shared/keys.js";
+import { session } from "../shared/session.js";
 import { uploads } from "./uploads.js";
 
 const FAREWELL_MS = 6000;
 const PAUSABLE = ["propagate"]; // a resting segmenter would keep its network from the next
 
-export function mountJobBar(element) {
+export function mountJobBar(root) {
   const ended = new Map(); // job id -> job, shown for a while after it ended (failures until dismissed)
   const seen = new Set(); // running jobs this page has watched
-  const line = h("div", { class: "rs-job-line" });
-  element.replaceChildren(line);
+  const line = element("div", { class: "rs-job-line" });
+  root.replaceChildren(line);
   draw();
   keys.on("pause", () => {
     const job = session.runningJobs.find((each) => each.kind === "propagate");
     if (job) pause(job);
     else session.notice("Nothing is being propagated.");
   });
-  listen(element, session, ["upload", "connection", "worker", "ready", "load-failed", "clip"], draw);
-  listen(element, session, ["load-failed"], ({ detail }) => {
+  listen(root, session, ["upload", "connection", "worker", "ready", "load-failed", "clip"], draw);
+  listen(root, session, ["load-failed"], ({ detail }) => {
     line.replaceChildren(problem(detail.message, "Try again", () => session.retry()));
   });
-  listen(element, session, ["job"], ({ detail }) => {
+  listen(root, session, ["job"], ({ detail }) => {
     const { job } = detail;
     if (["queued", "running"].includes(job.state)) seen.add(job.id);
     else if (detail.ended && !detail.first) {
@@ -42,19 +45,32 @@ export function mountJobBar(element) {
   function draw() {
     const rows = [];
     if (session.connected === false) {
-      rows.push(problem("The connection to Refscribe is lost. Trying again …", "Try now", () => session.retry()));
+      rows.push(
+        problem("The connection to Refscribe is lost. Trying again …", "Try now", () =>
+          session.retry(),
+        ),
+      );
     } else if (session.worker.state === "down") {
-      rows.push(problem(session.worker.message || "The model process stopped and is being started again.", "", null));
+      rows.push(
+        problem(
+          session.worker.message || "The model process stopped and is being started again.",
+          "",
+          null,
+        ),
+      );
     }
     const failed = [...ended.values()].filter((job) => job.state === "failed");
     rows.push(...failed.slice(-2).map(drawFailed));
     const running = session.runningJobs;
     const active = [
       ...[...uploads.values()].map(drawUpload),
-      ...running.sort((a, b) => (b.state === "running") - (a.state === "running")).map(drawJob),
+      ...running
+        .sort((a, b) => Number(b.state === "running") - Number(a.state === "running"))
+        .map(drawJob),
     ];
     rows.push(...active.slice(0, 2));
-    if (active.length > 2) rows.push(h("span", { class: "rs-muted" }, `and ${active.length - 2} more`));
+    if (active.length > 2)
+      rows.push(element("span", { class: "rs-muted" }, `and ${active.length - 2} more`));
     if (!rows.length) rows.push(...[...ended.values()].slice(-1).map(drawEnded));
     if (!rows.length) rows.push(idle());
     line.replaceChildren(...rows);
@@ -62,18 +78,22 @@ export function mountJobBar(element) {
 
   function idle() {
     const words = session.clip ? "Ready. Everything is saved as it happens." : "Ready.";
-    return h("span", { class: "rs-muted" }, session.ready ? words : "Starting …");
+    return element("span", { class: "rs-muted" }, session.ready ? words : "Starting …");
   }
 
   function problem(text, verb, act) {
-    return h("div", { class: "rs-job rs-problem", role: "alert" },
-      h("span", { class: "rs-ellipsis" }, text),
-      act ? h("button", { type: "button", class: "rs-button rs-small", onclick: act }, verb) : null,
+    return element(
+      "div",
+      { class: "rs-job rs-problem", role: "alert" },
+      element("span", { class: "rs-ellipsis" }, text),
+      act
+        ? element("button", { type: "button", class: "rs-button rs-small", onclick: act }, verb)
+        : null,
     );
   }
 
   function meter(done, total, label) {
-    const bar = h("progress", { class: "rs-meter", "aria-label": label, max: total || 1 });
+    const bar = element("progress", { class: "rs-meter", "aria-label": label, max: total || 1 });
     if (total) bar.value = done;
     else bar.removeAttribute("value");
     return bar;
@@ -81,33 +101,83 @@ export function mountJobBar(element) {
 
   function drawUpload(upload) {
     const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
-    return h("div", { class: "rs-job" },
-      h("span", { class: "rs-ellipsis", title: upload.title }, upload.title),
+    return element(
+      "div",
+      { class: "rs-job" },
+      element("span", { class: "rs-ellipsis", title: upload.title }, upload.title),
       meter(upload.done, upload.total, upload.title),
-      h("span", { class: "rs-muted rs-number" }, upload.total ? `${megabytes(upload.done)} / ${megabytes(upload.total)} MB` : ""),
+      element(
+        "span",
+        { class: "rs-muted rs-number" },
+        upload.total ? `${megabytes(upload.done)} / ${megabytes(upload.total)} MB` : "",
+      ),
     );
   }
 
   function drawJob(job) {
-    const left = job.seconds_left !== null && job.seconds_left !== undefined && job.state === "running"
-      ? `${duration(job.seconds_left)} left` : "";
-    return h("div", { class: "rs-job", dataset: { job: job.id, state: job.state } },
-      h("span", { class: "rs-ellipsis", title: job.title }, job.title),
-      job.stage ? h("span", { class: "rs-muted rs-ellipsis" }, job.stage) : null,
+    const left =
+      job.seconds_left !== null && job.seconds_left !== undefined && job.state === "running"
+        ? `${duration(job.seconds_left)} left`
+        : "";
+    return element(
+      "div",
+      { class: "rs-job", dataset: { job: job.id, state: job.state } },
+      element("span", { class: "rs-ellipsis", title: job.title }, job.title),
+      job.stage ? element("span", { class: "rs-muted rs-ellipsis" }, job.stage) : null,
       meter(job.done, job.total, job.title),
-      h("span", { class: "rs-number" }, job.paused ? "paused" : job.state === "queued" ? "waiting" : job.total ? `${job.done} / ${job.total}` : `${job.done || ""}`),
-      h("span", { class: "rs-muted rs-number" }, left),
+      element(
+        "span",
+        { class: "rs-number" },
+        job.paused
+          ? "paused"
+          : job.state === "queued"
+            ? "waiting"
+            : job.total
+              ? `${job.done} / ${job.total}`
+              : `${job.done || ""}`,
+      ),
+      element("span", { class: "rs-muted rs-number" }, left),
       PAUSABLE.includes(job.kind)
-        ? h("button", { type: "button", class: "rs-button rs-small", "aria-label": `${job.paused ? "Go on" : "Pause"}: ${job.title}`, onclick: () => pause(job) }, job.paused ? "Go on" : "Pause")
+        ? element(
+            "button",
+            {
+              type: "button",
+              class: "rs-button rs-small",
+              "aria-label": `${job.paused ? "Go on" : "Pause"}: ${job.title}`,
+              onclick: () => pause(job),
+            },
+            job.paused ? "Go on" : "Pause",
+          )
         : null,
-      h("button", { type: "button", class: "rs-button rs-small", "aria-label": `Cancel: ${job.title}`, onclick: (event) => cancel(job, event.currentTarget) }, "Cancel"),
+      element(
+        "button",
+        {
+          type: "button",
+          class: "rs-button rs-small",
+          "aria-label": `Cancel: ${job.title}`,
+          onclick: (event) => cancel(job, event.currentTarget),
+        },
+        "Cancel",
+      ),
     );
   }
 
   function drawFailed(job) {
-    return h("div", { class: "rs-job rs-problem", role: "alert", dataset: { job: job.id, state: job.state } },
-      h("span", { class: "rs-ellipsis", title: `${job.title}: ${job.message}` }, `${job.title}: ${job.message}`),
-      session.retryOf(job) ? h("button", { type: "button", class: "rs-button rs-small", onclick: () => retry(job) }, "Try again") : null,
+    return element(
+      "div",
+      { class: "rs-job rs-problem", role: "alert", dataset: { job: job.id, state: job.state } },
+      element(
+        "span",
+        { class: "rs-ellipsis", title: `${job.title}: ${job.message}` },
+        `${job.title}: ${job.message}`,
+      ),
+      session.retryOf(job)
+        ? element(
+            "button",
+            { type: "button", class: "rs-button rs-small", onclick: () => retry(job) },
+            "Try again",
+          )
+        : null,
       iconButton("close", "Dismiss", () => dismiss(job.id)),
     );
   }
@@ -118,8 +188,15 @@ export function mountJobBar(element) {
   }
 
   function drawEnded(job) {
-    const words = job.state === "cancelled" ? `${job.title}: cancelled, what was done is kept` : `${job.title}: done`;
-    return h("span", { class: "rs-done-line", role: "status" }, job.message && job.state === "done" ? `${words}. ${job.message}` : words);
+    const words =
+      job.state === "cancelled"
+        ? `${job.title}: cancelled, what was done is kept`
+        : `${job.title}: done`;
+    return element(
+      "span",
+      { class: "rs-done-line", role: "status" },
+      job.message && job.state === "done" ? `${words}. ${job.message}` : words,
+    );
   }
 
   async function cancel(job, button) {
@@ -133,19 +210,36 @@ async function pause(job) {
 }
 
 /** Sentences that come and go above the bar. */
-export function mountNotices(element) {
-  listen(element, session, ["notice"], ({ detail }) => {
-    const same = [...element.children].find((each) => each.dataset.text === detail.text);
+export function mountNotices(root) {
+  listen(root, session, ["notice"], ({ detail }) => {
+    const same = [...root.children].find((each) => each.dataset.text === detail.text);
     same?.remove();
-    const row = h("div", { class: `rs-notice rs-${detail.kind}`, role: detail.kind === "error" ? "alert" : "status", dataset: { text: detail.text } },
-      h("span", {}, detail.text),
+    const row = element(
+      "div",
+      {
+        class: `rs-notice rs-${detail.kind}`,
+        role: detail.kind === "error" ? "alert" : "status",
+        dataset: { text: detail.text },
+      },
+      element("span", {}, detail.text),
       detail.action
-        ? h("button", { type: "button", class: "rs-button rs-small", onclick: () => { row.remove(); detail.action.run(); } }, detail.action.label)
+        ? element(
+            "button",
+            {
+              type: "button",
+              class: "rs-button rs-small",
+              onclick: () => {
+                row.remove();
+                detail.action.run();
+              },
+            },
+            detail.action.label,
+          )
         : null,
       iconButton("close", "Dismiss", () => row.remove()),
     );
-    element.append(row);
-    while (element.children.length > 3) element.firstChild.remove();
+    root.append(row);
+    while (root.children.length > 3) root.firstChild.remove();
     setTimeout(() => row.remove(), detail.kind === "error" ? 20_000 : 5_000);
   });
 }

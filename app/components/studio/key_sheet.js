@@ -1,45 +1,73 @@
-// The `?` sheet: the table of keys.js, and a way to change a key.
+/** The `?` sheet: the table of keys.js, and a way to change a key. */
 
 import { openDialog } from "./dialogs.js";
-import { h } from "./dom.js";
-import { chord, keys, spell } from "./keys.js";
+import { element } from "../shared/dom.js";
+import { chord, keys, spell } from "../shared/keys.js";
 
 export function openKeySheet() {
   if (document.querySelector('dialog[data-dialog="keys"]')) return;
-  const list = h("div", { class: "rs-key-groups" });
-  const said = h("span", { class: "rs-muted", role: "status" }, "Press a key's button to change it.");
-  const reset = h("button", {
-    type: "button",
-    class: "rs-button",
-    onclick: () => {
-      keys.reset();
-      draw();
+  const list = element("div", { class: "rs-key-groups" });
+  const said = element(
+    "span",
+    { class: "rs-muted", role: "status" },
+    "Press a key's button to change it.",
+  );
+  const reset = element(
+    "button",
+    {
+      type: "button",
+      class: "rs-button",
+      onclick: () => {
+        keys.reset();
+        draw();
+      },
     },
-  }, "Back to the defaults");
-  openDialog("Keys", [list, h("div", { class: "rs-dialog-foot" }, said, reset)], { name: "keys", wide: true });
+    "Back to the defaults",
+  );
+  openDialog("Keys", [list, element("div", { class: "rs-dialog-foot" }, said, reset)], {
+    name: "keys",
+    wide: true,
+  });
   draw();
 
   function draw() {
     const groups = Map.groupBy
       ? Map.groupBy(keys.rows, (row) => row.group)
-      : keys.rows.reduce((map, row) => map.set(row.group, [...(map.get(row.group) ?? []), row]), new Map());
+      : keys.rows.reduce(
+          (map, row) => map.set(row.group, [...(map.get(row.group) ?? []), row]),
+          new Map(),
+        );
     list.replaceChildren(
       ...[...groups].map(([group, rows]) =>
-        h("section", {}, h("h3", {}, group), h("dl", { class: "rs-keys" }, ...rows.map(drawRow))),
+        element(
+          "section",
+          {},
+          element("h3", {}, group),
+          element("dl", { class: "rs-keys" }, ...rows.map(drawRow)),
+        ),
       ),
     );
   }
 
   function drawRow(row) {
     const shown = row.pointer
-      ? h("kbd", {}, spell(row.key))
-      : h("button", {
-          type: "button",
-          class: "rs-key",
-          "aria-label": `${row.label}: ${spell(row.key)}. Change`,
-          onclick: (event) => listenFor(row, event.currentTarget),
-        }, h("kbd", {}, spell(row.key)));
-    return h("div", { class: "rs-key-row", dataset: { key: row.name } }, h("dt", {}, row.label), h("dd", {}, shown));
+      ? element("kbd", {}, spell(row.key))
+      : element(
+          "button",
+          {
+            type: "button",
+            class: "rs-key",
+            "aria-label": `${row.label}: ${spell(row.key)}. Change`,
+            onclick: (event) => listenFor(row, event.currentTarget),
+          },
+          element("kbd", {}, spell(row.key)),
+        );
+    return element(
+      "div",
+      { class: "rs-key-row", dataset: { key: row.name } },
+      element("dt", {}, row.label),
+      element("dd", {}, shown),
+    );
   }
 
   /** The next key pressed becomes the key of `row`; Escape leaves it as it is. */

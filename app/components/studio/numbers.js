@@ -1,6 +1,8 @@
-// The numbers of the runs compared: asked for while somebody looks at them, and again after edits.
+/**
+ * The numbers of the runs compared: asked for while somebody looks at them, and again after edits.
+ */
 
-import { ApiError } from "./api.js";
+import { ApiError } from "../shared/api.js";
 
 const AFTER_EDIT_MS = 600;
 const WHILE_MADE_MS = 3000; // a running draft delivers without a pause
@@ -74,15 +76,24 @@ export class Numbers {
     const { reply } = comparison.numbers;
     comparison.setNumbers({ state: "asked", reply, message: "" });
     try {
-      for (const [query, state] of [["&f=0", "asked"], ["", "here"]]) {
+      for (const [query, state] of [
+        ["&f=0", "asked"],
+        ["", "here"],
+      ]) {
         const numbers = await api.get(path + query);
         if (turn !== this.#asked) return;
         // After an edit the figures shown keep their F until the new one is here.
-        if (state === "here" || !reply) comparison.setNumbers({ state, reply: numbers, message: "" });
+        if (state === "here" || !reply)
+          comparison.setNumbers({ state, reply: numbers, message: "" });
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (turn === this.#asked) comparison.setNumbers({ state: "failed", reply: comparison.numbers.reply, message: error.message });
+      if (turn === this.#asked)
+        comparison.setNumbers({
+          state: "failed",
+          reply: comparison.numbers.reply,
+          message: error.message,
+        });
     }
   }
 }

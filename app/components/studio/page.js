@@ -1,4 +1,4 @@
-// Brings the parts together once they are on the page.
+/** Brings the parts together once they are on the page. */
 
 import { acceptDrops } from "./add_clips.js";
 import { mountClipPanel } from "./clip_panel.js";
@@ -8,11 +8,11 @@ import { mountExportPanel } from "./export_panel.js";
 import { mountExpressionPanel } from "./expression_panel.js";
 import { mountHeader } from "./header.js";
 import { mountJobBar, mountNotices } from "./job_bar.js";
-import { focusPicture, keys } from "./keys.js";
+import { focusPicture, keys } from "../shared/keys.js";
 import { mountPropagateState } from "./propagate_form.js";
 import { mountReviewPanel } from "./review_panel.js";
 import { mountSegmentState } from "./segment_form.js";
-import { session } from "./session.js";
+import { session } from "../shared/session.js";
 import { mountTabs } from "./tabs.js";
 import { keepTheme } from "./theme.js";
 import { mountWelcome } from "./welcome.js";
@@ -33,9 +33,9 @@ const PARTS = {
   notices: mountNotices,
 };
 
-/** Put the part called `name` into `element`; called by each gr.HTML of the page when it appears. */
-export function mountPart(name, element) {
-  PARTS[name](element);
+/** Put the part called `name` into `root`; called by each gr.HTML of the page when it appears. */
+export function mountPart(name, root) {
+  PARTS[name](root);
   prepareRoot();
 }
 
@@ -52,7 +52,7 @@ function prepareRoot() {
       window.dispatchEvent(new Event("resize"));
     });
   }
-  session.addEventListener("clip", ({ detail }) => {
+  session.addEventListener("clip", (/** @type {CustomEvent} */ { detail }) => {
     requestAnimationFrame(() => {
       if (detail.reopened && document.activeElement === document.body) focusPicture();
     });

@@ -1,10 +1,12 @@
-// Carrying the mask of this frame to others. Direction, refiner, overwrite and button are Gradio's.
+/**
+ * Carrying the mask of this frame to others. Direction, refiner, overwrite and button are Gradio's.
+ */
 
-import { api } from "./api.js";
-import { h, listen } from "./dom.js";
-import { keys } from "./keys.js";
+import { api } from "../shared/api.js";
+import { element, listen } from "../shared/dom.js";
+import { keys } from "../shared/keys.js";
 import { reasonOf } from "./segment_form.js";
-import { session } from "./session.js";
+import { session } from "../shared/session.js";
 
 export const GO_BUTTON = "rs-propagate";
 
@@ -14,7 +16,9 @@ export function whyNotPropagate() {
   if (session.targetId === null) return "Type an expression first: a mask belongs to its target.";
   const engine = session.refiners.find((each) => each.name === session.refiner);
   if (engine && !engine.ready) return reasonOf(engine);
-  const busy = session.runningJobs.some((job) => job.kind === "propagate" && job.target_id === session.targetId);
+  const busy = session.runningJobs.some(
+    (job) => job.kind === "propagate" && job.target_id === session.targetId,
+  );
   return busy ? "It is being propagated: see the bar below." : "";
 }
 
@@ -32,8 +36,18 @@ export async function propagate(direction, also) {
     return;
   }
   const [first, last] = session.range;
-  const body = { frame_index: session.frameIndex, direction, first, last, refiner: session.refiner, overwrite: also.includes("overwrite"), anew: also.includes("anew") };
-  const targets = also.includes("all") ? session.clip.targets.map((target) => target.id) : [session.targetId];
+  const body = {
+    frame_index: session.frameIndex,
+    direction,
+    first,
+    last,
+    refiner: session.refiner,
+    overwrite: also.includes("overwrite"),
+    anew: also.includes("anew"),
+  };
+  const targets = also.includes("all")
+    ? session.clip.targets.map((target) => target.id)
+    : [session.targetId];
   for (const targetId of targets) await ask(targetId, body);
 }
 
@@ -43,28 +57,44 @@ async function ask(targetId, body) {
 }
 
 /** The range between in and out, and what the engine says. */
-export function mountPropagateState(element) {
+export function mountPropagateState(root) {
   const first = bound("First frame", (value) => session.setRange(value, session.last));
   const last = bound("Last frame", (value) => session.setRange(session.first, value));
-  const whole = h("button", { type: "button", class: "rs-button rs-small", onclick: () => session.setRange(null, null) }, "Whole clip");
-  const from = h("p", { class: "rs-muted" });
-  const said = h("p", { class: "rs-engine-line" });
-  element.replaceChildren(
-    h("div", { class: "rs-form-row" }, h("span", {}, "Frames"), first, h("span", {}, "to"), last, whole),
+  const whole = element(
+    "button",
+    { type: "button", class: "rs-button rs-small", onclick: () => session.setRange(null, null) },
+    "Whole clip",
+  );
+  const from = element("p", { class: "rs-muted" });
+  const said = element("p", { class: "rs-engine-line" });
+  root.replaceChildren(
+    element(
+      "div",
+      { class: "rs-form-row" },
+      element("span", {}, "Frames"),
+      first,
+      element("span", {}, "to"),
+      last,
+      whole,
+    ),
     from,
     said,
   );
   draw();
-  listen(element, session, ["ready", "engine", "clip", "target", "job", "range", "frame"], draw);
+  listen(root, session, ["ready", "engine", "clip", "target", "job", "range", "frame"], draw);
   keys.on("propagate", () => {
-    const button = document.getElementById(GO_BUTTON);
+    const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(GO_BUTTON));
     if (button && !button.disabled) button.click();
     else session.notice(whyNotPropagate());
   });
 
   function bound(label, set) {
-    const input = h("input", {
-      class: "rs-field rs-number-field", type: "number", min: 0, step: 1, "aria-label": label,
+    const input = element("input", {
+      class: "rs-field rs-number-field",
+      type: "number",
+      min: 0,
+      step: 1,
+      "aria-label": label,
       onchange: () => {
         const value = Math.round(Number(input.value));
         const inside = input.value !== "" && value >= 0 && value < session.frameCount;
@@ -77,16 +107,16 @@ export function mountPropagateState(element) {
 
   function draw() {
     const [begin, end] = session.range;
-    if (document.activeElement !== first) first.value = begin;
-    if (document.activeElement !== last) last.value = end;
-    first.max = last.max = Math.max(0, session.frameCount - 1);
+    if (document.activeElement !== first) first.value = String(begin);
+    if (document.activeElement !== last) last.value = String(end);
+    first.max = last.max = String(Math.max(0, session.frameCount - 1));
     whole.hidden = session.first === null && session.last === null;
     from.textContent = session.clip
       ? `Starts from the mask on frame ${session.frameIndex}. ${keys.keyOf("mark-in")} and ${keys.keyOf("mark-out")} set the frames.`
       : "";
     const reason = whyNotPropagate();
     said.textContent = session.clip ? reason : "";
-    const button = document.getElementById(GO_BUTTON);
+    const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(GO_BUTTON));
     if (button) {
       button.disabled = reason !== "";
       button.title = reason || `Propagate (${keys.keyOf("propagate")})`;

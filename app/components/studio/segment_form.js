@@ -1,9 +1,9 @@
-// Running a segmenter on the selected expression. The picker, seed and button are Gradio's.
+/** Running a segmenter on the selected expression. The picker, seed and button are Gradio's. */
 
-import { api } from "./api.js";
-import { h, listen } from "./dom.js";
-import { keys } from "./keys.js";
-import { session } from "./session.js";
+import { api } from "../shared/api.js";
+import { element, listen } from "../shared/dom.js";
+import { keys } from "../shared/keys.js";
+import { session } from "../shared/session.js";
 
 export const RUN_BUTTON = "rs-run";
 let running = false;
@@ -27,7 +27,10 @@ export function whyNotRun() {
   if (!engine) return "No segmenter is chosen.";
   if (!engine.ready) return reasonOf(engine);
   const busy = session.runningJobs.some(
-    (job) => job.kind === "segment" && job.clip_id === session.clip.clip.id && draftOf(job) === session.expressionId,
+    (job) =>
+      job.kind === "segment" &&
+      job.clip_id === session.clip.clip.id &&
+      draftOf(job) === session.expressionId,
   );
   return busy ? "It is being segmented: see the bar below." : "";
 }
@@ -57,7 +60,9 @@ export async function runSegmenter(seed = null) {
 }
 
 async function ask(expressionId, body) {
-  const reply = await session.request(() => api.post(`/api/expressions/${expressionId}/segment`, body));
+  const reply = await session.request(() =>
+    api.post(`/api/expressions/${expressionId}/segment`, body),
+  );
   if (!reply) return;
   session.takeJob(reply.job, () => ask(expressionId, body));
   await session.reloadClip();
@@ -66,29 +71,36 @@ async function ask(expressionId, body) {
 }
 
 /** The lines under the picker: what the engine is, and why it cannot run. */
-export function mountSegmentState(element) {
-  const line = h("p", { class: "rs-engine-line" });
-  element.replaceChildren(line);
+export function mountSegmentState(root) {
+  const line = element("p", { class: "rs-engine-line" });
+  root.replaceChildren(line);
   const draw = () => {
     const engine = chosenSegmenter();
     const reason = whyNotRun();
     const chip = engine?.is_demo
-      ? [h("span", { class: "rs-chip rs-demo" }, "demo"), " Trained on rendered clips; for trying the page, not for real footage. "]
+      ? [
+          element("span", { class: "rs-chip rs-demo" }, "demo"),
+          " Trained on rendered clips; for trying the page, not for real footage. ",
+        ]
       : [];
-    const state = engine && !engine.ready ? h("span", { class: "rs-warning-text" }, reasonOf(engine)) : null;
-    const said = state ?? (reason && session.clip ? h("span", { class: "rs-muted" }, reason) : null);
+    const state =
+      engine && !engine.ready
+        ? element("span", { class: "rs-warning-text" }, reasonOf(engine))
+        : null;
+    const said =
+      state ?? (reason && session.clip ? element("span", { class: "rs-muted" }, reason) : null);
     line.replaceChildren(...chip, ...(said ? [said] : []));
-    const button = document.getElementById(RUN_BUTTON);
+    const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(RUN_BUTTON));
     if (button) {
       button.disabled = reason !== "";
       button.title = reason || `Run the segmenter (${keys.keyOf("run")})`;
     }
   };
   draw();
-  listen(element, session, ["ready", "engine", "clip", "expression", "job", "draft"], draw);
+  listen(root, session, ["ready", "engine", "clip", "expression", "job", "draft"], draw);
   // The Gradio button presses itself: it alone knows what the seed field holds.
   keys.on("run", () => {
-    const button = document.getElementById(RUN_BUTTON);
+    const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(RUN_BUTTON));
     if (button && !button.disabled) button.click();
     else session.notice(whyNotRun() || "Open the Draft tab to run a segmenter.");
   });

@@ -1,17 +1,40 @@
-// The tabs of the right panel: what to do with the selected expression.
+/** The tabs of the right panel: what to do with the selected expression. */
 
-import { h } from "./dom.js";
-import { session } from "./session.js";
+import { element } from "../shared/dom.js";
+import { session } from "../shared/session.js";
 
 const STORED = "refscribe.tab";
-const TABS = [["draft", "Draft"], ["propagate", "Propagate"], ["compare", "Compare"], ["review", "Review"], ["export", "Export"]];
+const TABS = [
+  ["draft", "Draft"],
+  ["propagate", "Propagate"],
+  ["compare", "Compare"],
+  ["review", "Review"],
+  ["export", "Export"],
+];
 
 /** The panels are Gradio columns with the ids rs-tab-<name>; the studio's class says which one shows. */
-export function mountTabs(element) {
+export function mountTabs(root) {
   const buttons = TABS.map(([name, words]) =>
-    h("button", { type: "button", role: "tab", id: `rs-tab-button-${name}`, "aria-controls": `rs-tab-${name}`, onclick: () => choose(name), onkeydown: steer }, words),
+    element(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `rs-tab-button-${name}`,
+        "aria-controls": `rs-tab-${name}`,
+        onclick: () => choose(name),
+        onkeydown: steer,
+      },
+      words,
+    ),
   );
-  element.replaceChildren(h("div", { class: "rs-tabs", role: "tablist", "aria-label": "Work on the expression" }, ...buttons));
+  root.replaceChildren(
+    element(
+      "div",
+      { class: "rs-tabs", role: "tablist", "aria-label": "Work on the expression" },
+      ...buttons,
+    ),
+  );
   let kept = null;
   try {
     kept = sessionStorage.getItem(STORED);
@@ -24,7 +47,7 @@ export function mountTabs(element) {
     document.getElementById("rs-studio").dataset.tab = chosen;
     session.dispatchEvent(new CustomEvent("tab", { detail: { name: chosen } }));
     TABS.forEach(([name], place) => {
-      buttons[place].setAttribute("aria-selected", name === chosen);
+      buttons[place].setAttribute("aria-selected", String(name === chosen));
       buttons[place].tabIndex = name === chosen ? 0 : -1;
       const panel = document.getElementById(`rs-tab-${name}`);
       panel?.setAttribute("role", "tabpanel");

@@ -1,6 +1,6 @@
-// Light, dark, or as the system is; remembered per browser.
+/** Light, dark, or as the system is; remembered per browser. */
 
-import { session } from "./session.js";
+import { session } from "../shared/session.js";
 
 const STORED = "refscribe.theme";
 const MODES = ["system", "light", "dark"];

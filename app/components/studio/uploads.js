@@ -1,7 +1,9 @@
-// From files on the person's disk to jobs on the server: what was chosen or dropped, one by one.
+/**
+ * From files on the person's disk to jobs on the server: what was chosen or dropped, one by one.
+ */
 
-import { api } from "./api.js";
-import { session } from "./session.js";
+import { api } from "../shared/api.js";
+import { session } from "../shared/session.js";
 
 const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg|ogv|gif|ts)$/i;
 const PICTURE = /\.(jpe?g|png|webp|bmp|tiff?)$/i;
@@ -63,9 +65,14 @@ async function walk(entry, found) {
 export async function addFiles(files, options = {}) {
   const { videos, folders, other } = sortFiles(files);
   if (!videos.length && !folders.size) {
-    const names = other.map((file) => file.name).slice(0, 3).join(", ");
+    const names = other
+      .map((file) => file.name)
+      .slice(0, 3)
+      .join(", ");
     session.notice(
-      names ? `${names}: neither a video nor a picture.` : "There was no video and no picture in it.",
+      names
+        ? `${names}: neither a video nor a picture.`
+        : "There was no video and no picture in it.",
       "error",
     );
     return;
@@ -75,13 +82,19 @@ export async function addFiles(files, options = {}) {
 }
 
 function query(fields) {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const given = Object.entries(fields).filter(
+    ([, value]) => value !== undefined && value !== null && value !== "",
+  );
   return new URLSearchParams(given).toString();
 }
 
 async function addVideo(file, options) {
   await follow(file.name, async (tell) => {
-    const reply = await api.upload(`/api/uploads?${query({ name: file.name, ...options })}`, file, tell);
+    const reply = await api.upload(
+      `/api/uploads?${query({ name: file.name, ...options })}`,
+      file,
+      tell,
+    );
     session.takeJob(reply.job, () => addVideo(file, options));
   });
 }
@@ -103,7 +116,14 @@ async function addFrames(folder, pictures, options) {
 
 /** Show one upload in the bar below while `work(tell)` runs. */
 async function follow(title, work) {
-  const upload = { id: ++lastId, title: `Uploading ${title}`, done: 0, total: 0, state: "running", message: "" };
+  const upload = {
+    id: ++lastId,
+    title: `Uploading ${title}`,
+    done: 0,
+    total: 0,
+    state: "running",
+    message: "",
+  };
   const say = () => session.dispatchEvent(new CustomEvent("upload", { detail: upload }));
   uploads.set(upload.id, upload);
   say();

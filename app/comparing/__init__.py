@@ -1,0 +1,1 @@
+"""What the web process and the workers both know of a comparison."""

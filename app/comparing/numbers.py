@@ -1,0 +1,190 @@
+"""The numbers of a comparison, kept by the content of the masks they are of.
+
+A changed mask is another key, so that nothing kept can be outdated; after an edit only the
+frames it changed are counted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+from annotation_store import runs
+from app.comparing.runs import Compared, Run
+from app.workers.process import Steps
+from model import comparison, metrics
+from video_types import Size
+
+KEPT = 60_000
+AT_ONCE = 48  # pairs measured before their values are kept: a second or two of F
+"""Values kept: eight runs of a thousand frames with room to spare, some 10 MB."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two masks to compare outside `void`, as COCO counts."""
+
+    first: bytes
+    second: bytes
+    void: bytes | None
+
+    def digest(self) -> bytes:
+        found = hashlib.blake2b(digest_size=16)
+        for part in (self.first, self.second, self.void or b""):
+            found.update(len(part).to_bytes(4, "little") + part)
+        return found.digest()
+
+
+_Key = tuple[bytes, Size]
+Measure = Callable[[Sequence[Pair], Size], list[float]]
+
+
+def overlaps(pairs: Sequence[Pair], size: Size) -> list[float]:
+    """J of each pair."""
+    return [comparison.overlap(pair.first, pair.second, size, pair.void) for pair in pairs]
+
+
+def boundary(pair: Pair, size: Size) -> float:
+    """F of a pair."""
+    void = None if pair.void is None else runs.decode(pair.void, size)
+    return metrics.boundary_similarity(
+        runs.decode(pair.first, size), runs.decode(pair.second, size), void
+    )
+
+
+def boundaries(*, pairs: Sequence[Pair], size: Size) -> Steps:
+    """A worker's task: F of each pair, one a step; returns them in order."""
+    found = []
+    for pair in pairs:
+        found.append(boundary(pair, size))
+        yield
+    return found
+
+
+class Kept:
+    """A measure whose newest values are remembered.  Safe from many threads."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._values: OrderedDict[_Key, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, pairs: Sequence[Pair], size: Size, go_on: Callable[[], None] = lambda: None
+    ) -> list[float]:
+        """One value per pair; only those not known yet are measured.
+
+        `go_on` is called again and again, and raises once nobody waits for the answer.
+        """
+        keys = [(pair.digest(), size) for pair in pairs]
+        found: list[float] = []
+        for start in range(0, len(pairs), AT_ONCE):
+            go_on()
+            part = slice(start, start + AT_ONCE)
+            found += self._part(keys[part], pairs[part], size)
+        return found
+
+    def _part(self, keys: Sequence[_Key], pairs: Sequence[Pair], size: Size) -> list[float]:
+        """Kept as soon as it is measured: whoever asks for the same meanwhile finds it here."""
+        with self._lock:
+            known = {key: self._values[key] for key in keys if key in self._values}
+        missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
+        if missing:
+            measured = self._measure(list(missing.values()), size)
+            known |= dict(zip(missing, measured, strict=True))
+        with self._lock:
+            for key in keys:
+                self._values[key] = known[key]
+                self._values.move_to_end(key)
+            while len(self._values) > KEPT:
+                self._values.popitem(last=False)
+        return [known[key] for key in keys]
+
+
+def pairs_with(
+    first: Mapping[int, bytes], second: Mapping[int, bytes], ignore: Mapping[int, bytes]
+) -> dict[int, Pair]:
+    """By frame index, where both have a mask."""
+    return {
+        frame_index: Pair(first[frame_index], second[frame_index], ignore.get(frame_index))
+        for frame_index in sorted(first.keys() & second.keys())
+    }
+
+
+def truth_pairs(compared: Compared, run: Run) -> dict[int, Pair]:
+    """A run's masks beside the annotation's, by frame index; none for the annotation itself."""
+    if compared.annotation is None or run.target_id == compared.annotation.target_id:
+        return {}
+    return pairs_with(run.masks, compared.annotation.masks, compared.annotation.ignore)
+
+
+def comparison_json(compared: Compared, j: Measure, f: Measure | None) -> dict[str, Any]:
+    """All numbers of a comparison; F is left out where `f` is None."""
+    count = compared.clip.frame_count
+    size = compared.clip.size
+    ignore = {} if compared.annotation is None else compared.annotation.ignore
+    listed = []
+    for run in compared.runs:
+        pairs = truth_pairs(compared, run)
+        overlap = _per_frame(pairs, j, size, count)
+        edges = None if f is None else _per_frame(pairs, f, size, count)
+        summary = comparison.summarise(overlap, edges)
+        listed.append(
+            {
+                **{name: getattr(run, name) for name in RUN_FACTS},
+                "frames_done": len(run.masks),
+                "frames_compared": summary.frames,
+                "j": overlap,
+                "f": edges or [None] * count,
+                "mean": None if summary.mean is None else asdict(summary.mean),
+                "temporal": None if summary.temporal is None else asdict(summary.temporal),
+                "iou_gap": {str(gap): value for gap, value in summary.iou_gap.items()},
+            }
+        )
+    agreement = []
+    for a, b in combinations(compared.runs, 2):
+        agreed = _per_frame(pairs_with(a.masks, b.masks, ignore), j, size, count)
+        mean = comparison.summarise(agreed).mean
+        agreement.append({"a": a.key, "b": b.key, "j": agreed, "mean": mean and mean.j})
+    return {
+        "frame_count": count,
+        "target_id": None if compared.annotation is None else compared.annotation.target_id,
+        "threshold_note": threshold_note(compared.runs),
+        "runs": listed,
+        "agreement": agreement,
+    }
+
+
+RUN_FACTS = (
+    *("key", "title", "segmenter", "expression", "weights_hash", "seed", "threshold", "query"),
+)
+
+
+def _per_frame(
+    pairs: Mapping[int, Pair], measure: Measure, size: Size, count: int
+) -> list[float | None]:
+    values: list[float | None] = [None] * count
+    found = measure(list(pairs.values()), size)
+    for frame_index, value in zip(pairs, found, strict=True):
+        values[frame_index] = value
+    return values
+
+
+def threshold_note(compared: Sequence[Run]) -> str:
+    """Where the masks compared were cut from the soft maps.
+
+    >>> threshold_note([])
+    ''
+    """
+    cuts = {run.title: run.threshold for run in compared if run.threshold is not None}
+    if not cuts:
+        return ""
+    if len(set(cuts.values())) == 1:
+        return f"Masks were cut at {next(iter(cuts.values())):g}, as they were drafted."
+    each = "; ".join(f"{title} at {value:g}" for title, value in cuts.items())
+    return f"Masks were cut as they were drafted: {each}."

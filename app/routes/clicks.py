@@ -1,0 +1,238 @@
+"""Clicks: the model's answer to all clicks of a frame, kept or only shown; and embedding ahead.
+
+The answer to a click holds the mask that was kept and, behind it, the model's other readings of the
+same clicks with version 0: the page offers them, and saves the one chosen as any other edit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, FiniteFloat
+
+from annotation_store import runs
+from annotation_store.edits import MaskChange
+from annotation_store.errors import StaleMaskError
+from annotation_store.masks import StoredMask
+from app.notices import RefusedError
+from app.routes import wire
+from app.routes.masks import apply_edit, binary, clip_of
+from app.services import Services, tab_of
+from app.workers.worker import Call, Priority
+from video_types import Box, Click, Size
+
+CLICK_TIMEOUT_S = 180.0
+"""A first click may have to wait for the refiner to be loaded."""
+MOST_CLICKS = 200
+
+
+class ClickPoint(BaseModel):
+    x: FiniteFloat
+    y: FiniteFloat
+    positive: bool
+
+
+class Clicks(BaseModel):
+    clicks: list[ClickPoint] = Field(max_length=MOST_CLICKS)
+    seen: int
+    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None = None
+    refiner: str | None = None
+    preview: bool = False
+
+
+class Redrawing(BaseModel):
+    seen: int
+    refiner: str | None = None
+
+
+class Playhead(BaseModel):
+    clip_id: int
+    frame_index: int
+    refiner: str | None = None
+
+
+def click_routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api")
+    _add_clicks(router, services)
+    _add_redraw(router, services)
+    _add_prefetch(router, services)
+    return router
+
+
+def read_clicks(points: Iterable[ClickPoint], frame_index: int, size: Size) -> tuple[Click, ...]:
+    """The clicks of a request, all inside a frame of `size` (H, W)."""
+    height, width = size
+    clicks = tuple(Click(frame_index, point.x, point.y, point.positive) for point in points)
+    for click in clicks:
+        if not (0 <= click.x < width and 0 <= click.y < height):
+            raise RefusedError(
+                f"The click at ({click.x:g}, {click.y:g}) is outside the {width}x{height} frame."
+            )
+    return clicks
+
+
+def _add_clicks(router: APIRouter, services: Services) -> None:
+    workspace = services.workspace
+    previews = Wishes()
+
+    @router.post("/targets/{target_id}/frames/{frame_index}/clicks")
+    def click(target_id: int, frame_index: int, wanted: Clicks, request: Request) -> Response:
+        clip = clip_of(services, target_id)
+        if not 0 <= frame_index < clip.frame_count:
+            raise RefusedError(f"The clip has no frame {frame_index}.", code="missing", status=404)
+        clicks = read_clicks(wanted.clicks, frame_index, clip.size)
+        shown = workspace.masks.load(target_id, "target", frame_index)
+        if shown.version != wanted.seen:
+            raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
+        base = _base(shown)
+        if not clicks and wanted.box is None:
+            return binary(request, wire.encode_masks(clip.size, [restore(shown, base, request)]))
+        call = services.models.submit(
+            "refine",
+            Priority.CLICK,
+            clip_id=clip.id,
+            frame_index=frame_index,
+            size=clip.size,
+            refiner=wanted.refiner or services.settings.refiner,
+            clicks=clicks,
+            prior=_prior(base, clip.size),
+            box=_read_box(wanted.box, clip.size),
+        )
+        if wanted.preview:
+            previews.replace(tab_of(request), call)
+            rle = call.result(CLICK_TIMEOUT_S).rle
+            found = StoredMask(
+                target_id, "target", frame_index, shown.version, rle, "click", False, clicks, 0
+            )
+            return binary(request, wire.encode_masks(clip.size, [found]))
+        refined = call.result(CLICK_TIMEOUT_S)
+        mask = runs.decode(refined.rle, clip.size)
+        change = MaskChange("target", frame_index, mask, wanted.seen, clicks, base.version)
+        apply_edit(services, request, target_id, clip.id, "click", [change])
+        saved = workspace.masks.load(target_id, "target", frame_index)
+        others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
+        return binary(request, wire.encode_masks(clip.size, [saved, *others]))
+
+    def restore(shown: StoredMask, base: StoredMask, request: Request) -> StoredMask:
+        """Take all clicks of a frame back: its base comes again, as what it was."""
+        if not shown.clicks:
+            return shown
+        clip = clip_of(services, shown.target_id)
+        mask = None if base.rle is None else base.decode(clip.size)
+        change = MaskChange("target", shown.frame_index, mask, shown.version)
+        origin = base.origin or "clear"
+        apply_edit(services, request, shown.target_id, clip.id, origin, [change])
+        return workspace.masks.load(shown.target_id, "target", shown.frame_index)
+
+    def _base(shown: StoredMask) -> StoredMask:
+        """What the clicks in force correct: the mask from before the first of them."""
+        if not shown.clicks:
+            return shown
+        if shown.base_version == 0:
+            return StoredMask(
+                shown.target_id, "target", shown.frame_index, 0, None, None, False, (), 0
+            )
+        return workspace.masks.version(
+            shown.target_id, "target", shown.frame_index, shown.base_version
+        )
+
+
+def _add_redraw(router: APIRouter, services: Services) -> None:
+    workspace = services.workspace
+
+    @router.post("/targets/{target_id}/frames/{frame_index}/redraw")
+    def redraw(target_id: int, frame_index: int, wanted: Redrawing, request: Request) -> Response:
+        """Read the mask shown, roughly painted as it may be, as what it was meant to be."""
+        clip = clip_of(services, target_id)
+        shown = workspace.masks.load(target_id, "target", frame_index)
+        if shown.version != wanted.seen:
+            raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
+        rough = _prior(shown, clip.size)
+        if rough is None:
+            raise RefusedError(f"Frame {frame_index} has no mask. Paint the target roughly first.")
+        call = services.models.submit(
+            "redraw",
+            Priority.CLICK,
+            clip_id=clip.id,
+            frame_index=frame_index,
+            size=clip.size,
+            refiner=wanted.refiner or services.settings.refiner,
+            rough=rough,
+        )
+        refined = call.result(CLICK_TIMEOUT_S)
+        mask = runs.decode(refined.rle, clip.size)
+        change = MaskChange("target", frame_index, mask, wanted.seen)
+        apply_edit(services, request, target_id, clip.id, "click", [change])
+        saved = workspace.masks.load(target_id, "target", frame_index)
+        others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
+        return binary(request, wire.encode_masks(clip.size, [saved, *others]))
+
+
+def _prior(base: StoredMask, size: Size) -> bytes | None:
+    """The mask a click corrects; where there is nothing, the click begins a mask of its own."""
+    if base.rle is None:
+        return None
+    return base.rle if base.decode(size).any() else None
+
+
+def _read_box(box: tuple[float, float, float, float] | None, size: Size) -> Box | None:
+    if box is None:
+        return None
+    height, width = size
+    left, top, right, bottom = box
+    found = Box(max(0.0, left), max(0.0, top), min(right, width), min(bottom, height))
+    if not (found.left < found.right and found.top < found.bottom):
+        raise RefusedError("The box holds no part of the frame.")
+    return found
+
+
+class Wishes:
+    """The one call a tab waits for: a newer wish takes the place of the one before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: dict[str, Call] = {}
+
+    def replace(self, tab: str, call: Call) -> None:
+        if not tab:  # a program, not a page
+            return
+        with self._lock:
+            before = self._calls.get(tab)
+            self._calls[tab] = call
+            while len(self._calls) > 100:
+                del self._calls[next(iter(self._calls))]
+        if before is not None:
+            before.cancel()
+
+    def take_back(self, tab: str) -> None:
+        with self._lock:
+            call = self._calls.pop(tab, None)
+        if call is not None:
+            call.cancel()
+
+
+def _add_prefetch(router: APIRouter, services: Services) -> None:
+    wishes = Wishes()  # a playhead that moved on makes the wish before it pointless
+
+    @router.post("/prefetch", status_code=202)
+    def prefetch(playhead: Playhead, request: Request) -> dict[str, Any]:
+        clip = services.workspace.clips.get(playhead.clip_id)
+        call = services.models.submit(
+            "prepare",
+            Priority.AHEAD,
+            clip_id=clip.id,
+            frame_count=clip.frame_count,
+            frame_index=playhead.frame_index,
+            refiner=playhead.refiner or services.settings.refiner,
+        )
+        wishes.replace(tab_of(request), call)
+        return {}
+
+    @router.delete("/prefetch", status_code=204)
+    def leave_off(request: Request) -> None:
+        """The tab needs the machine for something else, such as playing."""
+        wishes.take_back(tab_of(request))

@@ -1,0 +1,278 @@
+"""Clips, their pictures, targets and expressions; and what the page asks for first."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from annotation_store.clips import CATEGORIES, Clip, ClipSummary
+from annotation_store.drafts import Draft
+from annotation_store.errors import NotFoundError
+from annotation_store.expressions import Expression
+from annotation_store.frames import strip_frames
+from annotation_store.targets import Target
+from app.notices import RefusedError
+from app.routes.frame_list import frame_numbers
+from app.routes.media import list_media
+from app.services import Services
+from app.settings import VERSION, Settings
+
+MOST_PACKED = 32
+FOREVER = "private, max-age=31536000, immutable"
+
+
+class ClipFacts(BaseModel):
+    name: str | None = None
+    concept: str | None = None
+    category: str | None = None
+    state: str | None = None
+
+
+class TargetName(BaseModel):
+    name: str = ""
+
+
+class ExpressionText(BaseModel):
+    text: str
+
+
+def clip_json(clip: Clip) -> dict[str, Any]:
+    return {
+        name: getattr(clip, name)
+        for name in (
+            *("id", "name", "concept", "category", "state", "width", "height", "frame_count"),
+            *("fps", "created_at", "source_name", "trim_start_s", "trim_end_s", "crop"),
+        )
+    } | {"thumb": f"/api/clips/{clip.id}/thumb.jpg"}
+
+
+def _summary_json(one: ClipSummary) -> dict[str, Any]:
+    counts = {name: value for name, value in asdict(one).items() if name != "clip"}
+    return clip_json(one.clip) | counts
+
+
+def target_json(target: Target) -> dict[str, Any]:
+    return {"id": target.id, "number": target.number, "name": target.name}
+
+
+def expression_json(expression: Expression) -> dict[str, Any]:
+    names = ("id", "target_id", "label", "text", "annotator")
+    return {name: getattr(expression, name) for name in names}
+
+
+def draft_json(draft: Draft) -> dict[str, Any]:
+    names = (
+        *("id", "expression_id", "expression_text", "segmenter", "seed", "threshold", "state"),
+        *("frames_done", "created_at", "note", "query"),
+    )
+    return {name: getattr(draft, name) for name in names}
+
+
+def clip_routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api")
+    _add_session(router, services)
+    _add_clips(router, services)
+    _add_pictures(router, services)
+    _add_targets(router, services)
+    return router
+
+
+def _add_session(router: APIRouter, services: Services) -> None:
+    settings = services.settings
+    cookie = f"refscribe-workspace-{settings.port}"
+    workspace_id = _workspace_id(services.workspace.folder)
+
+    @router.get("/session")
+    def session(request: Request, response: Response) -> dict[str, Any]:
+        # Frames are kept by the browser under addresses that another workspace uses too; they
+        # vary by this cookie (see `_picture`).
+        response.set_cookie(cookie, workspace_id, samesite="lax", httponly=True)
+        return {
+            "annotator": services.annotator(request),
+            "workspace": str(services.workspace.folder),
+            "version": VERSION,
+            "segmenters": _engines("segmenter", settings),
+            "refiners": _engines("refiner", settings),
+            "categories": list(CATEGORIES),
+            "default_segmenter": settings.segmenter,
+            "default_refiner": settings.refiner,
+            "media": [
+                {"id": one.id, "name": one.name, "kind": one.kind}
+                for one in list_media(settings.media)
+            ],
+        }
+
+
+def _engines(kind: str, settings: Settings) -> list[dict[str, Any]]:
+    from model import catalog
+
+    found = []
+    for entry in catalog.entries(settings.checkpoint_names):
+        if entry.kind == kind:
+            state = catalog.state(entry.name, settings.device, settings.weights_for(entry.name))
+            found.append(
+                {
+                    "name": entry.name,
+                    "title": entry.title,
+                    "ready": state.ready,
+                    "sentence": state.sentence,
+                    "is_demo": entry.is_demo,
+                    "licence": entry.licence,
+                }
+            )
+    return found
+
+
+def _workspace_id(folder: Path) -> str:
+    """A name for this workspace that no other has, not even one made later in the same place."""
+    path = folder / "cache" / "workspace-id"
+    try:
+        with path.open("x") as file:
+            file.write(secrets.token_hex(8))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+def _add_clips(router: APIRouter, services: Services) -> None:
+    workspace = services.workspace
+
+    @router.get("/clips")
+    def clips() -> dict[str, Any]:
+        return {"clips": [_summary_json(one) for one in workspace.clips.summary()]}
+
+    @router.get("/clips/{clip_id}")
+    def clip(clip_id: int) -> dict[str, Any]:
+        shown = workspace.clips.get(clip_id)
+        return {
+            "clip": clip_json(shown),
+            "targets": [target_json(one) for one in workspace.targets.list(clip_id)],
+            "expressions": [expression_json(one) for one in workspace.expressions.list(clip_id)],
+            "drafts": [draft_json(one) for one in workspace.drafts.list(clip_id)],
+            "revision": shown.revision,
+        }
+
+    @router.patch("/clips/{clip_id}")
+    def change(clip_id: int, facts: ClipFacts) -> dict[str, Any]:
+        changed = workspace.clips.update(clip_id, **facts.model_dump(exclude_none=True))
+        services.say_clip(clip_id)
+        return clip_json(changed)
+
+    @router.delete("/clips/{clip_id}")
+    def remove(clip_id: int) -> dict[str, Any]:
+        services.jobs.cancel_where(lambda job: job.clip_id == clip_id and job.kind != "ingest")
+        workspace.clips.remove(clip_id)
+        services.say_clips()
+        services.say_clip(clip_id)
+        return {}
+
+
+def _add_pictures(router: APIRouter, services: Services) -> None:
+    stored = services.workspace.frames
+
+    @router.get("/clips/{clip_id}/frames/{frame_index}.jpg")
+    def frame(clip_id: int, frame_index: int) -> Response:
+        return _picture(stored.path(clip_id, frame_index))
+
+    @router.get("/clips/{clip_id}/frames.pack")
+    def pack(clip_id: int, frames: str) -> Response:
+        """Several frames in one reply: 32-bit words, the count and each length, then the JPEGs."""
+        wanted = frame_numbers(frames)
+        if len(wanted) > MOST_PACKED:
+            raise RefusedError(f"Expected at most {MOST_PACKED} frames, got {len(wanted)}.")
+        return packed([_read(stored.path(clip_id, frame_index)) for frame_index in wanted])
+
+    @router.get("/clips/{clip_id}/thumb.jpg")
+    def thumb(clip_id: int) -> Response:
+        return _picture(stored.thumb_path(clip_id))
+
+    @router.get("/clips/{clip_id}/strip.jpg")
+    def strip(clip_id: int) -> Response:
+        picture = _picture(stored.strip_path(clip_id))
+        shown = strip_frames(services.workspace.clips.get(clip_id).frame_count)
+        picture.headers["X-Strip-Frames"] = ",".join(str(index) for index in shown)
+        return picture
+
+
+def _picture(path: Path) -> Response:
+    """A stored JPEG; a clip's number is never given twice, so what it shows never changes."""
+    headers = {"Cache-Control": FOREVER, "Vary": "Cookie"}
+    return Response(_read(path), media_type="image/jpeg", headers=headers)
+
+
+def packed(pictures: list[bytes], kept: str = FOREVER) -> Response:
+    """Pictures as one reply: 32-bit words, their count and each one's length, then the files."""
+    lengths = struct.pack(f"<{len(pictures) + 1}I", len(pictures), *map(len, pictures))
+    return Response(
+        b"".join((lengths, *pictures)),
+        media_type="application/octet-stream",
+        headers={"Cache-Control": kept, "Vary": "Cookie"},
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFoundError("There is no such picture; its clip may have been removed.") from error
+
+
+def _add_targets(router: APIRouter, services: Services) -> None:
+    workspace = services.workspace
+
+    @router.post("/clips/{clip_id}/targets")
+    def add_target(clip_id: int, wanted: TargetName) -> dict[str, Any]:
+        target = workspace.targets.add(clip_id, wanted.name)
+        services.say_clip(clip_id)
+        return target_json(target)
+
+    @router.patch("/targets/{target_id}")
+    def rename_target(target_id: int, wanted: TargetName) -> dict[str, Any]:
+        target = workspace.targets.rename(target_id, wanted.name)
+        services.say_clip(target.clip_id)
+        return target_json(target)
+
+    @router.delete("/targets/{target_id}")
+    def remove_target(target_id: int) -> dict[str, Any]:
+        target = workspace.targets.get(target_id)
+        drafts = {
+            draft.id
+            for draft in workspace.drafts.list(target.clip_id)
+            if workspace.expressions.get(draft.expression_id).target_id == target_id
+        }
+        services.jobs.cancel_where(lambda job: job.target_id == target_id or job.draft_id in drafts)
+        workspace.targets.remove(target_id)
+        services.say_clip(target.clip_id)
+        return {}
+
+    @router.post("/targets/{target_id}/expressions")
+    def add_expression(target_id: int, wanted: ExpressionText, request: Request) -> dict[str, Any]:
+        annotator = services.annotator(request)
+        expression = workspace.expressions.add(target_id, wanted.text, annotator)
+        services.say_clip(expression.clip_id)
+        return expression_json(expression)
+
+    @router.patch("/expressions/{expression_id}")
+    def change_expression(expression_id: int, wanted: ExpressionText) -> dict[str, Any]:
+        expression = workspace.expressions.update(expression_id, wanted.text)
+        services.say_clip(expression.clip_id)
+        return expression_json(expression)
+
+    @router.delete("/expressions/{expression_id}")
+    def remove_expression(expression_id: int) -> dict[str, Any]:
+        expression = workspace.expressions.get(expression_id)
+        drafts = {
+            draft.id
+            for draft in workspace.drafts.list(expression.clip_id)
+            if draft.expression_id == expression_id
+        }
+        services.jobs.cancel_where(lambda job: job.draft_id in drafts)
+        workspace.expressions.remove(expression_id)
+        services.say_clip(expression.clip_id)
+        return {}

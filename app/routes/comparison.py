@@ -1,0 +1,206 @@
+"""Comparing models on a clip: their numbers, having several of them run, taking it all out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from annotation_store.clips import Clip
+from annotation_store.drafts import Draft
+from annotation_store.errors import NotFoundError
+from annotation_store.export import new_folder
+from annotation_store.expressions import Expression
+from annotation_store.formats.ref_vps import folder_names
+from app.comparing import runs as compare_runs
+from app.comparing.numbers import Kept, Pair, comparison_json, overlaps
+from app.notices import RefusedError
+from app.routes.drafts import Segmentation, require_ready, start_segmentation
+from app.services import Services, tab_of
+from app.work.jobs import ENDED
+from app.work.keepers import ExportKeeper
+from app.workers.comparison import ComparisonFormat, require_exportable
+from app.workers.worker import Priority
+from video_types import Size
+
+LONGEST_WAIT_S = 300.0
+MOST_PAIRS = 100
+MOST_TABS = 100
+
+
+class Runs(BaseModel):
+    expression_ids: list[int] = Field(min_length=1)
+    segmenters: list[str] = Field(min_length=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    threshold: float = Field(default=0.5, ge=0, le=1)
+
+
+class ComparisonWish(BaseModel):
+    """What to take out; `frames` are those of the figure, None for a few evenly spaced."""
+
+    runs: list[str] = Field(min_length=1)
+    target_id: int | None = None
+    frames: list[int] | None = None
+    formats: list[ComparisonFormat] = Field(min_length=1)
+
+
+def compare_routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api")
+    _add_numbers(router, services)
+    _add_runs(router, services)
+    _add_export(router, services)
+    return router
+
+
+class AskedAnewError(Exception):
+    """The tab that waits for this answer has asked another question since."""
+
+
+class Questions:
+    """The newest question of each tab; older ones are not worth an answer any more."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, object] = {}
+
+    def ask(self, tab: str) -> Callable[[], None]:
+        """What raises AskedAnewError once the tab asks again; a program has no tab and waits."""
+        mine = object()
+        if not tab:
+            return lambda: None
+        while len(self._newest) > MOST_TABS:
+            self._newest.pop(next(iter(self._newest)), None)
+        self._newest[tab] = mine
+
+        def go_on() -> None:
+            if self._newest.get(tab) is not mine:
+                raise AskedAnewError
+
+        return go_on
+
+
+def _add_numbers(router: APIRouter, services: Services) -> None:
+    def in_worker(pairs: Sequence[Pair], size: Size) -> list[float]:
+        call = services.files.submit(
+            "boundaries", Priority.PROPAGATION, pairs=list(pairs), size=size
+        )
+        found: list[float] = call.result(LONGEST_WAIT_S)
+        return found
+
+    region, edges = Kept(overlaps), Kept(in_worker)
+    questions = Questions()
+
+    @router.get("/clips/{clip_id}/comparison", response_model=None)
+    def comparison(
+        request: Request, clip_id: int, runs: str, target: int | None = None, f: bool = True
+    ) -> dict[str, Any] | Response:
+        go_on = questions.ask(tab_of(request))
+        compared = compare_runs.load(services.workspace, clip_id, runs.split(","), target)
+        measure_f = partial(edges, go_on=go_on) if f else None
+        try:
+            return comparison_json(compared, partial(region, go_on=go_on), measure_f)
+        except AskedAnewError:
+            return Response(status_code=204)
+
+
+def _add_runs(router: APIRouter, services: Services) -> None:
+    workspace = services.workspace
+
+    @router.post("/clips/{clip_id}/runs")
+    def run(clip_id: int, wanted: Runs) -> dict[str, Any]:
+        clip = workspace.clips.get(clip_id)
+        chosen = dict.fromkeys(wanted.expression_ids)
+        expressions = [one for one in workspace.expressions.list(clip_id) if one.id in chosen]
+        if len(expressions) < len(chosen):
+            raise NotFoundError(f"One of these expressions is not in “{clip.name}”; reload it.")
+        segmenters = list(dict.fromkeys(wanted.segmenters))
+        if len(expressions) * len(segmenters) > MOST_PAIRS:
+            raise RefusedError(f"Expected at most {MOST_PAIRS} runs at once.")
+        for segmenter in segmenters:
+            require_ready(services, "segmenter", segmenter)
+        drafts = workspace.drafts.list(clip_id)
+        queued, reused = [], []
+        for segmenter in segmenters:  # all of a model together: it is loaded once
+            for expression in expressions:
+                pair = {"expression_id": expression.id, "segmenter": segmenter}
+                wish = Segmentation(
+                    segmenter=segmenter, seed=wanted.seed, threshold=wanted.threshold
+                )
+                alike = [draft for draft in drafts if _same_wish(draft, expression, wish)]
+                finished = _finished(services, clip, segmenter, alike)
+                if finished is not None:
+                    reused.append({"draft_id": finished.id, **pair})
+                    continue
+                job = _on_its_way(services, alike) or start_segmentation(
+                    services, expression.id, wish
+                )
+                queued.append({"job": job.as_json(), "draft_id": job.draft_id, **pair})
+        return {"queued": queued, "reused": reused}
+
+
+def _add_export(router: APIRouter, services: Services) -> None:
+    exports = services.workspace.folder / "exports"
+
+    @router.post("/clips/{clip_id}/comparison/export")
+    def export(clip_id: int, wanted: ComparisonWish) -> dict[str, Any]:
+        compared = compare_runs.load(services.workspace, clip_id, wanted.runs, wanted.target_id)
+        require_exportable(compared, wanted.formats, wanted.frames)
+        (name,) = folder_names([compared.clip.name])
+        day = time.strftime("%Y-%m-%d")
+        destination = new_folder(exports, f"comparison-{name[:40]}-{day}")
+        call = services.files.submit(
+            "export-comparison",
+            Priority.CLIP,
+            clip_id=clip_id,
+            keys=wanted.runs,
+            target_id=wanted.target_id,
+            frames=wanted.frames,
+            formats=wanted.formats,
+            destination=str(destination),
+        )
+        title = f"Exporting the comparison of {compared.clip.name}"
+        job = services.jobs.start("export", title, call, ExportKeeper(), clip_id=clip_id)
+        return {"job": job.as_json()}
+
+
+def _same_wish(draft: Draft, expression: Expression, wish: Segmentation) -> bool:
+    return (draft.expression_text, draft.segmenter, draft.seed, draft.threshold) == (
+        expression.text,
+        wish.segmenter,
+        wish.seed,
+        wish.threshold,
+    )
+
+
+def _finished(
+    services: Services, clip: Clip, segmenter: str, alike: Sequence[Draft]
+) -> Draft | None:
+    """The newest whole draft made with the weights that would be used now.
+
+    A file of weights is hashed only where there is a draft to compare with.
+    """
+    from model.weight_files import file_hash, weight_file
+
+    whole = [
+        draft for draft in alike if draft.state == "done" and draft.frames_done == clip.frame_count
+    ]
+    if not whole:
+        return None
+    weights = file_hash(weight_file(segmenter, services.settings.weights_for(segmenter)))
+    return next((draft for draft in whole if draft.weights_hash == weights), None)
+
+
+def _on_its_way(services: Services, alike: Sequence[Draft]) -> Any:
+    """The job that makes one of these drafts already."""
+    ids = {draft.id for draft in alike if draft.state == "running"}
+    return next(
+        (
+            job
+            for job in services.jobs.running("segment")
+            if job.draft_id in ids and job.state not in ENDED and not job.cancelling
+        ),
+        None,
+    )

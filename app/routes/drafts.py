@@ -1,0 +1,155 @@
+"""Drafts: having a segmenter make one, showing it, accepting it, discarding it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from annotation_store.errors import NotFoundError
+from app.notices import RefusedError
+from app.routes import wire
+from app.routes.clips import FOREVER, MOST_PACKED, packed
+from app.routes.frame_list import frame_numbers
+from app.routes.masks import applied_json, binary, say_applied
+from app.services import Services
+from app.work.jobs import Job
+from app.work.keepers import DraftKeeper
+from app.workers.worker import Priority
+
+
+class Segmentation(BaseModel):
+    segmenter: str | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    threshold: float = Field(default=0.5, ge=0, le=1)
+
+
+class Acceptance(BaseModel):
+    first: int
+    last: int
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    overwrite_edited: bool = False
+
+
+def require_ready(services: Services, kind: str, name: str) -> str:
+    """The title of the segmenter or refiner called `name`, if it can run here."""
+    from model import catalog
+
+    offered = catalog.entries(services.settings.checkpoint_names)
+    entry = next((one for one in offered if (one.kind, one.name) == (kind, name)), None)
+    if entry is None:
+        raise RefusedError(f"There is no {kind} called “{name}”.", code="missing", status=404)
+    state = catalog.state(name, services.settings.device, services.settings.weights_for(name))
+    if not state.ready:
+        sentence = f"{entry.title} cannot run here: {state.sentence}."
+        raise RefusedError(sentence, code="model", status=422)
+    return str(entry.title)
+
+
+def start_segmentation(services: Services, expression_id: int, wanted: Segmentation) -> Job:
+    """Have a segmenter draft masks for an expression; the job knows its draft."""
+    workspace = services.workspace
+    expression = workspace.expressions.get(expression_id)
+    clip = workspace.clips.get(expression.clip_id)
+    name = wanted.segmenter or services.settings.segmenter
+    title = require_ready(services, "segmenter", name)
+    # Which weights these are is known once they are loaded.
+    draft = workspace.drafts.start(
+        expression_id,
+        name,
+        "",
+        wanted.seed,
+        {"clip_frames": clip.frame_count},
+        wanted.threshold,
+    )
+    call = services.models.submit(
+        "segment",
+        Priority.CLIP,
+        clip_id=clip.id,
+        frame_count=clip.frame_count,
+        size=clip.size,
+        segmenter=name,
+        expression=expression.text,
+        seed=wanted.seed,
+        threshold=wanted.threshold,
+    )
+    job = services.jobs.start(
+        "segment",
+        f"Segmenting {expression.label} with {title}",
+        call,
+        DraftKeeper(services, clip, draft.id),
+        clip_id=clip.id,
+        target_id=expression.target_id,
+        draft_id=draft.id,
+    )
+    services.say_clip(clip.id)
+    return job
+
+
+def draft_routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api")
+    workspace = services.workspace
+
+    @router.post("/expressions/{expression_id}/segment")
+    def segment(expression_id: int, wanted: Segmentation) -> dict[str, Any]:
+        job = start_segmentation(services, expression_id, wanted)
+        return {"job": job.as_json(), "draft_id": job.draft_id}
+
+    @router.get("/drafts/{draft_id}/masks.bin")
+    def masks(draft_id: int, request: Request, frames: str | None = None) -> Response:
+        wanted = None if frames is None else frame_numbers(frames)
+        size = workspace.clips.get(workspace.drafts.get(draft_id).clip_id).size
+        found = wire.draft_masks(workspace.drafts.masks(draft_id, wanted))
+        return binary(request, wire.encode_masks(size, found))
+
+    def map_file(draft_id: int, frame_index: int) -> bytes:
+        try:
+            return workspace.drafts.map_path(draft_id, frame_index).read_bytes()
+        except OSError as error:
+            raise NotFoundError(
+                f"The soft map of frame {frame_index} is not there; run the segmenter again."
+            ) from error
+
+    def kept_how(draft_id: int) -> str:
+        """Soft maps never change, unless another of the segmenter's answers can be chosen."""
+        return FOREVER if workspace.drafts.queries.chosen(draft_id) is None else "no-store"
+
+    @router.get("/drafts/{draft_id}/maps/{frame_index}.png")
+    def soft_map(draft_id: int, frame_index: int) -> Response:
+        headers = {"Cache-Control": kept_how(draft_id), "Vary": "Cookie"}
+        return Response(map_file(draft_id, frame_index), media_type="image/png", headers=headers)
+
+    @router.get("/drafts/{draft_id}/maps.pack")
+    def soft_maps(draft_id: int, frames: str) -> Response:
+        """Several soft maps in one reply: words of 32 bits, count and lengths, then the PNGs."""
+        wanted = frame_numbers(frames)
+        if len(wanted) > MOST_PACKED:
+            raise RefusedError(f"Expected at most {MOST_PACKED} frames, got {len(wanted)}.")
+        maps = [map_file(draft_id, frame_index) for frame_index in wanted]
+        return packed(maps, kept_how(draft_id))
+
+    @router.post("/drafts/{draft_id}/accept")
+    def accept(draft_id: int, wanted: Acceptance, request: Request) -> dict[str, Any]:
+        draft = workspace.drafts.get(draft_id)
+        target_id = workspace.expressions.get(draft.expression_id).target_id
+        applied = workspace.drafts.accept(
+            draft_id,
+            services.annotator(request),
+            wanted.first,
+            wanted.last,
+            wanted.threshold,
+            overwrite_edited=wanted.overwrite_edited,
+        )
+        say_applied(services, request, draft.clip_id, target_id, applied)
+        return applied_json(applied)
+
+    @router.delete("/drafts/{draft_id}")
+    def discard(draft_id: int) -> dict[str, Any]:
+        draft = workspace.drafts.get(draft_id)
+        services.jobs.cancel_where(lambda job: job.draft_id == draft_id)
+        workspace.drafts.remove(draft_id)
+        services.say_clip(draft.clip_id)
+        return {}
+
+    return router

@@ -1,0 +1,93 @@
+"""Exports: writing datasets out, and handing them over as one zip file."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Iterator
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from app.notices import RefusedError
+from app.services import Services
+from app.work.keepers import ExportKeeper
+from app.workers.worker import Priority
+
+
+class ExportWish(BaseModel):
+    clip_ids: list[int] | Literal["all"]
+    mask_step: Literal[1, 4] = 1
+    formats: list[Literal["ref-vps", "masks", "overlay"]] = Field(["ref-vps"], min_length=1)
+
+
+def export_routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api")
+    exports = services.workspace.folder / "exports"
+
+    @router.post("/export")
+    def export(wanted: ExportWish) -> dict[str, Any]:
+        from annotation_store.export import new_folder
+
+        clips = services.workspace.clips
+        if wanted.clip_ids == "all":
+            clip_ids = [clip.id for clip in clips.list()]
+        else:
+            clip_ids = list(dict.fromkeys(wanted.clip_ids))
+        destination = new_folder(exports, time.strftime("refscribe-%Y-%m-%d"))
+        call = services.files.submit(
+            "export",
+            Priority.CLIP,
+            clip_ids=clip_ids,
+            destination=str(destination),
+            mask_step=wanted.mask_step,
+            formats=wanted.formats,
+        )
+        only = clips.get(clip_ids[0]).name if len(clip_ids) == 1 else f"{len(clip_ids)} clips"
+        job = services.jobs.start("export", f"Exporting {only}", call, ExportKeeper())
+        return {"job": job.as_json()}
+
+    @router.get("/exports/{name}.zip")
+    def download(name: str) -> StreamingResponse:
+        # The name is looked for among those there, so that it can lead nowhere else.
+        folder = next((one for one in exports.iterdir() if one.name == name), None)
+        if folder is None or not folder.is_dir() or name.startswith("."):
+            raise RefusedError(f"There is no export called “{name}”.", code="missing", status=404)
+        headers = {"Content-Disposition": f'attachment; filename="{folder.name}.zip"'}
+        return StreamingResponse(zipped(folder), media_type="application/zip", headers=headers)
+
+    return router
+
+
+def zipped(folder: Path) -> Iterator[bytes]:
+    """A zip file of `folder`, piece by piece; images are stored, since they are packed already."""
+    out = _Pieces()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, Path(folder.name) / path.relative_to(folder))
+                yield out.taken()
+    yield out.taken()
+
+
+class _Pieces(RawIOBase):
+    """Gives back what was written to it since last asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)

@@ -1,0 +1,1 @@
+"""What outlives a tab: jobs, and the keepers that save what they deliver."""

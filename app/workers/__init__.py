@@ -1,0 +1,1 @@
+"""The processes beside the web process, and what runs in them."""

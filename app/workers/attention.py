@@ -1,0 +1,129 @@
+"""Which frames of a target to look at next: the store worker's part.
+
+Works on frames and masks at a fraction of their size, and remembers what pairs of masks gave: after
+an edit only the frames around it are looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import cv2
+import numpy as np
+
+from annotation_store import runs
+from annotation_store.masks import StoredMask
+from annotation_store.workspace import Workspace
+from app.workers.process import Steps
+from model.attention import FrameToSee, frames_to_see
+from model.recently_used import RecentlyUsed
+from model.refiners.flow import FlowEstimator
+from model.shots import follows, is_cut
+from video_types import Frame, Mask, Size
+
+SHRINK = 4
+LONGEST_SIDE = 320  # pixels, of what is looked at
+MASKS_KEPT = 10_000  # a bit a pixel: at most 80 MB
+PAIRS_KEPT = 20_000
+MOST_TOLD = 200
+
+
+class Attention:
+    """Answers for one workspace; what it has seen stays known while the process lives."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._small: RecentlyUsed[bytes] = RecentlyUsed(MASKS_KEPT)
+        self._pairs: RecentlyUsed[tuple[float, bool]] = RecentlyUsed(PAIRS_KEPT)
+        self._flow = FlowEstimator()
+
+    def look(self, *, target_id: int) -> Steps:
+        """A task: returns the frames to see, the most urgent first."""
+        workspace = self._workspace
+        clip = workspace.clips.get(workspace.targets.get(target_id).clip_id)
+        shown = {
+            one.frame_index: one
+            for one in workspace.masks.load_all(target_id)
+            if one.layer == "target" and one.rle is not None
+        }
+        masks: dict[int, Mask] = {}
+        followed: dict[int, float] = {}
+        cuts: set[int] = set()
+        before: tuple[int, Frame] | None = None
+        for index in sorted(shown):
+            masks[index] = self._smaller(shown[index].rle or b"", clip.size)
+            name = _pair_name(clip.id, index, shown)
+            if name is None:
+                continue
+            known = self._pairs.get(name)
+            if known is None:
+                pictures = before[1] if before and before[0] == index - 1 else None
+                here = self._glimpse(clip.id, index)
+                pictures = self._glimpse(clip.id, index - 1) if pictures is None else pictures
+                agreement = follows(self._flow, pictures, masks[index - 1], here, masks[index])
+                known = agreement, is_cut(pictures, here)
+                self._pairs.put(name, known)
+                before = index, here
+                yield
+            followed[index] = known[0]
+            if known[1]:
+                cuts.add(index)
+        drafts = self._newest_draft(clip.id, target_id, clip.size)
+        yield
+        confidences = {i: one.confidence for i, one in shown.items() if one.confidence is not None}
+        found: list[FrameToSee] = frames_to_see(
+            masks,
+            drafts=drafts,
+            confidences=confidences,
+            followed=followed,
+            cuts=cuts,
+            settled={index for index, one in shown.items() if one.by_hand},
+        )
+        return found[:MOST_TOLD]
+
+    def _smaller(self, rle: bytes, size: Size) -> Mask:
+        name = (rle, size)
+        height, width = shrunk(size)
+        packed = self._small.get(name)
+        if packed is None:
+            whole = runs.decode(rle, size).astype(np.float32)
+            small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+            packed = np.packbits(small >= 0.5).tobytes()
+            self._small.put(name, packed)
+        bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=height * width)
+        return bits.reshape(height, width).astype(np.bool_)
+
+    def _glimpse(self, clip_id: int, frame_index: int) -> Frame:
+        frame = self._workspace.frames.read(clip_id, frame_index)
+        height, width = shrunk((frame.shape[0], frame.shape[1]))
+        return np.asarray(
+            cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
+
+    def _newest_draft(self, clip_id: int, target_id: int, size: Size) -> dict[int, Mask]:
+        """Its masks, where one of the target's expressions has a draft."""
+        workspace = self._workspace
+        mine = {one.id for one in workspace.expressions.list(clip_id) if one.target_id == target_id}
+        drafts = [one for one in workspace.drafts.list(clip_id) if one.expression_id in mine]
+        if not drafts:
+            return {}
+        newest = max(drafts, key=lambda one: one.id)
+        return {index: self._smaller(rle, size) for index, rle in workspace.drafts.masks(newest.id)}
+
+
+def shrunk(size: Size) -> Size:
+    """The (h, w) that frames of `size` are looked at in.
+
+    >>> shrunk((360, 640)), shrunk((1080, 1920)), shrunk((3, 5))
+    ((90, 160), (180, 320), (1, 1))
+    """
+    shrink = max(SHRINK, max(size) / LONGEST_SIDE)
+    return (max(1, int(size[0] / shrink)), max(1, int(size[1] / shrink)))
+
+
+def _pair_name(clip_id: int, index: int, shown: dict[int, StoredMask]) -> Hashable | None:
+    """What the answer for a frame and the one before it depends on; None without both masks."""
+    before, here = shown.get(index - 1), shown[index]
+    if before is None:
+        return None
+    return clip_id, index, before.rle, here.rle

@@ -1,0 +1,403 @@
+"""What the two worker processes do, as generators that yield after every bounded step.
+
+Masks travel as COCO run lengths.  Whatever is heavy is imported by the task that needs it: the
+store worker never loads torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import cv2
+
+from annotation_store import runs
+from annotation_store.clips import Clip
+from annotation_store.drafts import mask_at
+from annotation_store.edits import MaskChange
+from annotation_store.errors import DuplicateClipError
+from annotation_store.frames import FrameStore
+from annotation_store.workspace import Workspace
+from app.settings import Settings
+from app.workers.attention import Attention
+from app.workers.process import Steps, Tasks
+from model.refiner import Refined
+from model.segmenter import (
+    Answer,
+    ExpressionReport,
+    Ranking,
+    SegmentedFrame,
+    SegmentStep,
+    TextSegmenter,
+)
+from model.synthetic.samples import Sample
+from video_types import Box, Click, Layer, Size
+
+OWN_THRESHOLD = 0.5
+"""Where segmenters cut their soft maps themselves."""
+AHEAD, BEHIND = 4, 2
+SAMPLE_ANNOTATOR = "sample"
+
+
+@dataclass(frozen=True)
+class SegmentBegun:
+    """A segmenter is loaded: what it was made of, and what it reads of the expression."""
+
+    weights_hash: str
+    report: ExpressionReport
+
+
+@dataclass(frozen=True)
+class SegmentProgress:
+    """`frames` are (frame_index, COCO counts, soft map as PNG).
+
+    Where a model has several answers, `queries` has each one's counts and soft map by frame, and
+    `frames` no soft maps.
+    """
+
+    done: int
+    total: int
+    stage: str
+    frames: tuple[tuple[int, bytes, bytes | None], ...] = ()
+    queries: tuple[tuple[int, tuple[tuple[bytes, bytes], ...]], ...] = ()
+    ranking: Ranking | None = None
+
+
+@dataclass(frozen=True)
+class FrameFilled:
+    """One propagated or repaired frame, as COCO counts."""
+
+    frame_index: int
+    rle: bytes
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class FrameRefined:
+    """The answer to clicks, as COCO counts; `candidates` are other readings of them."""
+
+    rle: bytes
+    candidates: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is; `total` is 0 while nobody knows."""
+
+    done: int
+    total: int
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A finished export, read back."""
+
+    folder: str
+    files: int
+    frames: int
+    checked: bool
+
+
+def model_tasks(settings: Settings) -> Tasks:
+    """What the model worker does; the models it has loaded stay loaded."""
+    models = Models(settings)
+    return {
+        "segment": partial(segment, models),
+        "refine": partial(refine, models),
+        "redraw": partial(redraw, models),
+        "propagate": partial(propagate, models),
+        "prepare": partial(prepare, models),
+    }
+
+
+def store_tasks(settings: Settings) -> Tasks:
+    """What the store worker does."""
+    from app.workers.comparison import compare_tasks  # which tells progress as these tasks do
+
+    workspace = Workspace.open(settings.workspace)
+    return {
+        **compare_tasks(workspace),
+        "attention": Attention(workspace).look,
+        "ingest": partial(ingest, workspace),
+        "export": partial(export, workspace),
+        "samples": partial(samples, workspace),
+        "repair": partial(repair, workspace),
+    }
+
+
+class Models:
+    """The models in use: one segmenter and one refiner, since two may not fit side by side."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.frames = FrameStore(settings.workspace)
+        self._settings = settings
+        self._segmenter: TextSegmenter | None = None
+        self._refiner: Any = None  # a ClickRefiner that is a MaskPropagator too
+        self._names: dict[str, str] = {}
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether the model is loaded already."""
+        return self._names.get(kind) == name
+
+    def segmenter(self, name: str) -> TextSegmenter:
+        if not self.has("segmenter", name):
+            from model import catalog
+
+            self._segmenter = None  # the one before makes room first
+            self._segmenter = catalog.load_segmenter(
+                name, self._settings.device, self._settings.weights_for(name)
+            )
+            self._names["segmenter"] = name
+        assert self._segmenter is not None
+        return self._segmenter
+
+    def refiner(self, name: str) -> Any:
+        if not self.has("refiner", name):
+            from model import catalog
+
+            self._refiner = None
+            self._refiner = catalog.load_refiner(name, self._settings.device)
+            self._names["refiner"] = name
+        return self._refiner
+
+
+def segment(
+    models: Models,
+    *,
+    clip_id: int,
+    frame_count: int,
+    size: Size,
+    segmenter: str,
+    expression: str,
+    seed: int,
+    threshold: float,
+) -> Steps:
+    """Draft masks over a whole clip."""
+    if not models.has("segmenter", segmenter):
+        yield SegmentProgress(0, frame_count, "Loading the model")
+    model = models.segmenter(segmenter)
+    yield SegmentBegun(model.weights_hash, model.describe_expression(expression))
+    frames = models.frames.sequence(clip_id, frame_count)
+    for step in model.segment(frames, expression, seed=seed, clip_key=clip_id):
+        yield packed_step(step, size, threshold)
+
+
+def packed_step(step: SegmentStep, size: Size, threshold: float) -> SegmentProgress:
+    """A step as it is sent, with masks (H, W) of `size` cut at `threshold`."""
+    frames: list[tuple[int, bytes, bytes | None]] = []
+    queries = []
+    for frame in step.frames:
+        if frame.queries:
+            answers = tuple(_packed(one, size, threshold) for one in frame.queries)
+            queries.append((frame.frame_index, answers))
+        rle, png = _packed(frame, size, threshold)
+        frames.append((frame.frame_index, rle, None if frame.queries else png))
+    return SegmentProgress(
+        step.done, step.total, step.stage, tuple(frames), tuple(queries), step.ranking
+    )
+
+
+def _packed(one: SegmentedFrame | Answer, size: Size, threshold: float) -> tuple[bytes, bytes]:
+    """The mask at `threshold` as COCO counts, and the soft map as PNG."""
+    own = threshold == OWN_THRESHOLD
+    mask = one.mask if own else mask_at(one.soft_map, size, threshold)
+    written, png = cv2.imencode(".png", one.soft_map, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not written:
+        raise ValueError("a soft map could not be written")
+    return runs.encode(mask), png.tobytes()
+
+
+def refine(
+    models: Models,
+    *,
+    clip_id: int,
+    frame_index: int,
+    size: Size,
+    refiner: str,
+    clicks: Sequence[Click],
+    prior: bytes | None,
+    box: Box | None,
+) -> Steps:
+    """The mask of all clicks now in force on one frame; returns a FrameRefined."""
+    yield from ()  # a click is one step
+    refined = models.refiner(refiner).refine(
+        models.frames.read(clip_id, frame_index),
+        clicks,
+        None if prior is None else runs.decode(prior, size),
+        key=(clip_id, frame_index),
+        box=box,
+    )
+    return _refined(refined)
+
+
+def redraw(
+    models: Models, *, clip_id: int, frame_index: int, size: Size, refiner: str, rough: bytes
+) -> Steps:
+    """The mask the refiner reads from a roughly painted one; returns a FrameRefined."""
+    yield from ()
+    refined = models.refiner(refiner).redraw(
+        models.frames.read(clip_id, frame_index),
+        runs.decode(rough, size),
+        key=(clip_id, frame_index),
+    )
+    return _refined(refined)
+
+
+def _refined(refined: Refined) -> FrameRefined:
+    return FrameRefined(
+        runs.encode(refined.mask), tuple(runs.encode(other) for other in refined.candidates)
+    )
+
+
+def propagate(
+    models: Models,
+    *,
+    clip_id: int,
+    frame_count: int,
+    size: Size,
+    refiner: str,
+    anchors: dict[int, bytes],
+    targets: Sequence[int],
+) -> Steps:
+    """Carry the masks of `anchors` to `targets`, a frame a step."""
+    if not models.has("refiner", refiner):
+        yield Progress(0, len(targets), "Loading the model")
+    model = models.refiner(refiner)
+    frames = models.frames.sequence(clip_id, frame_count)
+    masks = {frame_index: runs.decode(rle, size) for frame_index, rle in anchors.items()}
+    for found in model.propagate(frames, masks, targets=targets):
+        yield FrameFilled(found.frame_index, runs.encode(found.mask), found.confidence)
+
+
+def repair(
+    workspace: Workspace, *, target_id: int, operation: str, pixels: int, first: int, last: int
+) -> Steps:
+    """Repair a target's masks from frame `first` to `last`; yields those that change."""
+    from model.postprocess import REPAIRS
+
+    size = workspace.clips.get(workspace.targets.get(target_id).clip_id).size
+    found = [
+        one
+        for one in workspace.masks.load_all(target_id, range(first, last + 1))
+        if one.layer == "target" and one.rle is not None
+    ]
+    for done, one in enumerate(found, start=1):
+        before = one.decode(size)
+        after = REPAIRS[operation](before, pixels)
+        if (after != before).any():
+            yield FrameFilled(one.frame_index, runs.encode(after))
+        yield Progress(done, len(found))
+
+
+def prepare(
+    models: Models, *, clip_id: int, frame_count: int, frame_index: int, refiner: str
+) -> Steps:
+    """Embed the frames around the playhead, so that a first click on them answers at once."""
+    model = models.refiner(refiner)
+    yield
+    near = [frame_index]
+    for way in range(1, max(AHEAD, BEHIND) + 1):
+        near += [frame_index + way] * (way <= AHEAD) + [frame_index - way] * (way <= BEHIND)
+    for wanted in near:
+        if 0 <= wanted < frame_count:
+            model.prepare(models.frames.read(clip_id, wanted), (clip_id, wanted))
+            yield
+
+
+def ingest(
+    workspace: Workspace,
+    *,
+    source: str | Sequence[str],
+    source_name: str | None,
+    trim_s: tuple[float, float | None] | None,
+    crop: tuple[int, int, int, int] | None,
+) -> Steps:
+    """Make a clip of a video, a folder of frames, or frame files; returns the clip's id."""
+    from annotation_store.ingest import ingest_steps
+
+    paths = Path(source) if isinstance(source, str) else [Path(one) for one in source]
+    steps = ingest_steps(workspace, paths, source_name=source_name, trim_s=trim_s, crop=crop)
+    clip = yield from _telling(steps, lambda done, total: Progress(done, total or 0))
+    return clip.id
+
+
+def export(
+    workspace: Workspace,
+    *,
+    clip_ids: Sequence[int],
+    destination: str,
+    mask_step: int,
+    formats: Sequence[str],
+) -> Steps:
+    """Write clips to a new folder of the workspace's exports."""
+    from annotation_store.export import ExportOptions, export_steps
+
+    options = ExportOptions(mask_step, frozenset(formats))  # type: ignore[arg-type]  # checked there
+    steps = export_steps(workspace, clip_ids, Path(destination), options)
+    report = yield from _telling(steps, Progress)
+    return Exported(str(report.folder), report.files, report.frames, report.checked)
+
+
+def _telling(steps: Generator[Any, None, Any], say: Callable[..., Any]) -> Steps:
+    """`steps` with `say` of everything it yields; closed with it."""
+    with closing(steps):
+        while True:
+            try:
+                said = next(steps)
+            except StopIteration as finished:
+                return finished.value
+            yield say(*said)
+
+
+def samples(workspace: Workspace) -> Steps:
+    """Render the sample clips and add them with their exact masks; returns the clips' ids.
+
+    A sample that is in the workspace already is left as it is.
+    """
+    from model.synthetic.samples import SAMPLES
+
+    clip_ids = []
+    for place, sample in enumerate(SAMPLES):
+        yield Progress(place, len(SAMPLES), f"Rendering “{sample.name}”")
+        path = workspace.folder / "incoming" / f"sample-{uuid4().hex}.mp4"
+        try:
+            clip_ids.append((yield from _add_sample(workspace, sample, path)))
+        finally:
+            path.unlink(missing_ok=True)
+    return clip_ids
+
+
+def _add_sample(workspace: Workspace, sample: Sample, path: Path) -> Steps:
+    from annotation_store.ingest import ingest_steps
+    from model.synthetic.samples import rendered, write_video
+
+    clip = rendered(sample)
+    yield
+    write_video(clip, path)
+    yield
+    try:
+        steps = ingest_steps(workspace, path, name=sample.name, source_name=f"{sample.name}.mp4")
+        added: Clip = yield from _telling(steps, lambda *_: None)
+    except DuplicateClipError as error:
+        return error.clip.id
+    workspace.clips.update(added.id, concept=sample.concept, category=sample.category)
+    shown = next(
+        one for one in clip.targets if sample.expression in [text for _, text in one.expressions]
+    )
+    target = workspace.targets.add(added.id)
+    workspace.expressions.add(target.id, sample.expression, SAMPLE_ANNOTATOR)
+    layers: tuple[tuple[Layer, Any], ...] = (("target", shown.masks), ("ignore", shown.ignore))
+    changes = [
+        MaskChange(layer, frame_index, masks[frame_index], 0)
+        for layer, masks in layers
+        for frame_index in range(added.frame_count)
+        if layer == "target" or masks[frame_index].any()
+    ]
+    workspace.edits.apply(target.id, "import", SAMPLE_ANNOTATOR, changes, note="exact masks")
+    return added.id

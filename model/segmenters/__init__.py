@@ -1,0 +1,1 @@
+"""REM and VD-IT: text and frames in, soft maps out."""

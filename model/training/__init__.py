@@ -1,0 +1,1 @@
+"""The demo weights' training, stage by stage."""

@@ -1,0 +1,146 @@
+"""The masks message: what the store holds, what the browser reads, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from annotation_store import runs
+from annotation_store.masks import StoredMask
+from app.notices import RefusedError
+from app.routes import wire
+from tests.app.conftest import SIZE, disc, read_masks, row_runs, write_masks
+from tests.conftest import REPOSITORY
+from video_types import Click
+
+
+def stored(frame_index, mask, **more):
+    facts = {
+        "layer": "target",
+        "version": 1,
+        "origin": "stroke",
+        "verified": False,
+        "clicks": (),
+        "base_version": 0,
+    } | more
+    rle = None if mask is None else runs.encode(mask)
+    return StoredMask(target_id=1, frame_index=frame_index, rle=rle, **facts)
+
+
+def random_masks(rng, size, count):
+    return [rng.random(size) < rng.choice([0.0, 0.1, 0.5, 0.9, 1.0]) for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_columns_become_rows_for_masks_of_every_shape(seed):
+    rng = np.random.default_rng(seed)
+    size = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+    masks = random_masks(rng, size, int(rng.integers(1, 2 * wire.AT_ONCE)))
+
+    found = wire.row_major_runs(size, [runs.encode(mask) for mask in masks])
+
+    assert [one.tolist() for one in found] == [row_runs(mask) for mask in masks]
+
+
+def test_counts_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="3 rows, 2 columns"):
+        wire.row_major_runs((3, 2), [runs.encode(np.ones((2, 2), dtype=bool))])
+
+
+def test_a_message_says_everything_of_each_mask():
+    clicks = (Click(4, 20.5, 31.25, True), Click(4, 7, 8, False))
+    shown = [
+        stored(4, disc(60, 50), version=7, origin="click", verified=True, clicks=clicks),
+        stored(4, np.zeros(SIZE, dtype=bool), layer="ignore"),
+        stored(5, None, version=2, origin="clear"),
+    ]
+
+    held = read_masks(wire.encode_masks(SIZE, shown))
+
+    first = held["target", 4]
+    assert np.array_equal(first.mask, disc(60, 50))
+    assert (first.version, first.verified, first.origin) == (7, True, "click")
+    assert first.clicks == ((20.5, 31.25, True), (7, 8, False))
+    assert held["ignore", 4].mask is not None
+    assert not held["ignore", 4].mask.any()
+    assert held["target", 5].mask is None
+
+
+def test_what_the_browser_sends_is_what_arrives():
+    data = write_masks((3, "target", 2, disc(30, 40)), (9, "ignore", 0, None))
+
+    first, second = wire.decode_masks(data, SIZE)
+
+    assert (first.frame_index, first.layer, first.seen) == (3, "target", 2)
+    assert np.array_equal(first.mask, disc(30, 40))
+    assert (second.frame_index, second.layer, second.mask) == (9, "ignore", None)
+
+
+def changed(data, place, value):
+    words = np.frombuffer(data, dtype="<u4").copy()
+    words[place] = value
+    return words.tobytes()
+
+
+GOOD = write_masks((3, "target", 2, disc(30, 40)))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "cut short"),
+        (GOOD[:-1], "cut short"),
+        (GOOD[:-4], "ends inside a mask"),
+        (GOOD + b"\0\0\0\0", "goes on behind"),
+        (changed(GOOD, 0, 1), "something else"),
+        (changed(GOOD, 1, SIZE[0] + 1), "Expected masks of 120 rows"),
+        (changed(GOOD, 3, 2), "ends before its last mask"),
+        (changed(GOOD, 3, 2**32 - 1), "ends before its last mask"),
+        (changed(GOOD, 5, 2), "no known layer"),
+        (changed(GOOD, 9, 2**32 - 1), "ends inside a mask"),
+        (changed(GOOD, 10, 5), "The runs of frame 3 cover"),
+        (changed(GOOD, 10, 2**32 - 1), "The runs of frame 3 cover"),
+    ],
+)
+def test_a_damaged_message_is_refused_with_what_is_wrong(data, sentence):
+    with pytest.raises(RefusedError, match=sentence):
+        wire.decode_masks(data, SIZE)
+
+
+def test_the_browsers_module_reads_it_too():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    shown = [stored(4, disc(60, 50), version=7, verified=True, clicks=(Click(4, 1.5, 2, True),))]
+    module = (REPOSITORY / "app" / "components" / "canvas" / "edits" / "runs.js").as_uri()
+    program = (
+        f"import({module!r}).then(({{ readMasks }}) => {{ const data = []; "
+        "process.stdin.on('data', (part) => data.push(part)).on('end', () => { "
+        "const all = new Uint8Array(Buffer.concat(data)); "
+        "const { width, height, masks } = readMasks(all.buffer); "
+        "const runs = Array.from(masks[0].runs); "
+        "console.log(JSON.stringify({ width, height, ...masks[0], runs })); }); });"
+    )
+
+    ran = subprocess.run(
+        [node, "-e", program],
+        input=wire.encode_masks(SIZE, shown),
+        capture_output=True,
+        check=True,
+    )
+
+    assert json.loads(ran.stdout) == {
+        "width": SIZE[1],
+        "height": SIZE[0],
+        "frameIndex": 4,
+        "layer": "target",
+        "version": 7,
+        "verified": True,
+        "origin": "stroke",
+        "clicks": [{"x": 1.5, "y": 2, "positive": True}],
+        "runs": row_runs(disc(60, 50)),
+    }

@@ -1,0 +1,188 @@
+"""The worker process: urgent things first, nothing told is lost, and a new one when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from app.notices import RefusedError
+from app.workers.worker import Priority, Worker
+from tests.app.workers import worker_tasks
+from tests.app.conftest import wait_for
+from tests.conftest import REPOSITORY
+
+ENOUGH_S = 60
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def worker(tmp_path, said):
+    one = Worker("test", worker_tasks.make_tasks, tmp_path, told=lambda *what: said.append(what))
+    one.start()
+    yield one
+    one.stop()
+
+
+def take(call):
+    told = call.take(ENOUGH_S)
+    assert told is not None, "the worker said nothing"
+    return told
+
+
+def heard(call):
+    """Everything told of a call to its end."""
+    told = [take(call)]
+    while told[-1].kind not in ("done", "failed", "cancelled"):
+        told.append(take(call))
+    return told
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_task_tells_its_steps_and_its_result(worker):
+    told = heard(worker.submit("count", Priority.CLIP, upto=3))
+
+    assert [one.kind for one in told] == ["begun", "step", "step", "step", "done"]
+    assert [one.what for one in told[1:]] == [1, 2, 3, 3]
+
+
+def test_a_click_waits_for_one_step_of_what_runs_and_not_for_its_end(worker):
+    long = worker.submit("count", Priority.CLIP, upto=40, pause_s=0.05)
+    while take(long).kind != "step":
+        continue
+
+    assert worker.submit("echo", Priority.CLICK, words="now").result(ENOUGH_S) == "now"
+
+    done = heard(long)
+    assert done[-1].what == 40
+    assert len(done) > 10, "the click came while the long task was under way"
+
+
+def test_the_more_urgent_of_two_waiting_tasks_runs_first(worker):
+    running = worker.submit("count", Priority.CLICK, upto=2, pause_s=0.3)
+    ahead = worker.submit("count", Priority.AHEAD, upto=500, pause_s=0.02)
+    propagation = worker.submit("count", Priority.PROPAGATION, upto=3, pause_s=0.02)
+    heard(running)
+
+    heard(propagation)
+
+    told = []
+    while (one := ahead.take(0)) is not None:
+        told.append(one.kind)
+    ahead.cancel()
+    assert "done" not in told, "the one submitted first has ten seconds of work, and went second"
+
+
+def test_cancelling_closes_the_task_and_keeps_what_was_told(worker, tmp_path):
+    call = worker.submit("count", Priority.CLIP, upto=1000, pause_s=0.02, name="closed")
+    while take(call).kind != "step":
+        continue
+
+    call.cancel()
+
+    told = heard(call)
+    assert told[-1].kind == "cancelled"
+    assert (tmp_path / "closed").exists()
+    assert worker.submit("echo", Priority.CLICK, words="on").result(ENOUGH_S) == "on"
+
+
+def test_a_refusal_comes_back_as_its_sentence(worker):
+    with pytest.raises(RefusedError, match="There is no such thing") as refused:
+        worker.submit("refuse", Priority.CLICK).result(ENOUGH_S)
+
+    assert (refused.value.notice.code, refused.value.notice.status) == ("missing", 404)
+
+
+def test_an_unforeseen_failure_shows_a_number_and_no_detail(worker):
+    with pytest.raises(RefusedError) as refused:
+        worker.submit("break_down", Priority.CLICK).result(ENOUGH_S)
+
+    assert "written to the log" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_killed_process_fails_what_had_begun_and_does_what_had_not(worker, said):
+    call = worker.submit("count", Priority.PROPAGATION, upto=1000, pause_s=0.05)
+    waiting = worker.submit("echo", Priority.CLIP, words="later")
+    steps = []
+    while len(steps) < 3:
+        told = take(call)
+        steps += [told.what] if told.kind == "step" else []
+
+    os.kill(worker.pid, signal.SIGKILL)
+
+    failed = heard(call)[-1]
+    assert failed.kind == "failed"
+    assert "SIGKILL" in failed.what.sentence
+    assert failed.what.code == "worker"
+    assert waiting.result(ENOUGH_S) == "later"
+    assert [state for state, _ in said] == ["up", "down", "up"]
+
+
+def test_a_process_that_cannot_begin_is_given_up_with_a_reason(tmp_path):
+    worker = Worker("test", worker_tasks.cannot_begin, tmp_path, told=lambda *_: None)
+    call = worker.submit("echo", Priority.CLICK, words="never")
+    worker.start()
+
+    with pytest.raises(RefusedError, match="The test process ended"):
+        call.result(ENOUGH_S)
+    worker.stop()
+
+
+def test_stopping_ends_the_process_even_in_the_middle_of_a_step(worker):
+    pid = worker.submit("pid", Priority.CLICK).result(ENOUGH_S)
+    call = worker.submit("count", Priority.CLIP, upto=2, pause_s=60)
+    wait_for(lambda: take(call).kind == "begun", "the long step")
+
+    begun = time.monotonic()
+    worker.stop()
+
+    assert time.monotonic() - begun < 3
+    assert not is_alive(pid)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from app.workers.worker import Priority, Worker
+from tests.app.workers import worker_tasks
+
+if __name__ == "__main__":
+    worker = Worker("test", worker_tasks.make_tasks, Path(sys.argv[1]), told=lambda *_: None)
+    worker.start()
+    pid = worker.submit("pid", Priority.CLICK).result(60)
+    worker.submit("count", Priority.CLIP, upto=2, pause_s=60)
+    print(pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_process_ends_when_its_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        pid = int(parent.stdout.readline())
+
+        parent.kill()
+
+        wait_for(lambda: not is_alive(pid), "the end of the worker", 10)

@@ -1,0 +1,92 @@
+"""Which anchor fills which frame, in what order, and nothing before it is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.refiners.propagation import propagate
+
+SIZE = (6, 9)
+FRAMES = [np.full((*SIZE, 3), index, dtype=np.uint8) for index in range(10)]
+SEEN = np.ones(SIZE, dtype=bool)
+GONE = np.zeros(SIZE, dtype=bool)
+
+
+class Recorder:
+    """A chain that notes which frames passed it, in a log shared with its siblings."""
+
+    def __init__(self, anchor: int, log: list[tuple[int, int]]) -> None:
+        self.anchor = anchor
+        self.log = log
+
+    def step(self, frame_index: int, frame: np.ndarray) -> tuple[np.ndarray, float]:
+        self.log.append((self.anchor, frame_index))
+        assert frame[0, 0, 0] == frame_index
+        return SEEN, 0.5
+
+
+def filled(anchors, targets) -> tuple[list[int], list[tuple[int, int]]]:
+    log: list[tuple[int, int]] = []
+    found = propagate(FRAMES, anchors, targets=targets, begin=lambda anchor: Recorder(anchor, log))
+    return [each.frame_index for each in found], log
+
+
+def test_both_ways_from_the_middle_in_the_order_wanted():
+    order, log = filled({4: SEEN}, [5, 6, 7, 3, 2])
+
+    assert order == [5, 6, 7, 3, 2]
+    assert log == [(4, 5), (4, 6), (4, 7), (4, 3), (4, 2)]
+
+
+def test_anchors_are_never_yielded():
+    order, _ = filled({2: SEEN, 5: SEEN}, range(10))
+
+    assert sorted(order) == [0, 1, 3, 4, 6, 7, 8, 9]
+
+
+def test_a_gap_is_filled_from_both_sides():
+    _, log = filled({1: SEEN, 8: SEEN}, range(2, 8))
+
+    assert sorted(log) == [(1, 2), (1, 3), (1, 4), (8, 5), (8, 6), (8, 7)]
+
+
+def test_a_frame_without_the_target_is_no_place_to_start():
+    _, log = filled({1: SEEN, 5: GONE}, [2, 3, 4])
+
+    assert log == [(1, 2), (1, 3), (1, 4)]
+
+
+def test_frames_on_the_way_to_a_range_are_passed_but_not_yielded():
+    order, log = filled({0: SEEN}, [3, 4])
+
+    assert order == [3, 4]
+    assert [frame for _, frame in log] == [1, 2, 3, 4]
+
+
+def test_closing_stops_the_work_and_each_step_yields_one_frame():
+    log: list[tuple[int, int]] = []
+    found = propagate(
+        FRAMES, {0: SEEN}, targets=range(1, 10), begin=lambda anchor: Recorder(anchor, log)
+    )
+
+    first = next(found)
+    found.close()
+
+    assert first.frame_index == 1
+    assert log == [(0, 1)]
+
+
+def test_no_anchor_is_refused():
+    with pytest.raises(ValueError, match="at least one frame with a mask"):
+        list(propagate(FRAMES, {}, targets=[1], begin=lambda anchor: Recorder(anchor, [])))
+
+
+def test_a_frame_outside_the_clip_is_refused():
+    with pytest.raises(ValueError, match="frame 10 is outside the clip, which has 10 frames"):
+        filled({0: SEEN}, [10])
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="6 rows and 9 columns"):
+        filled({0: np.ones((9, 6), dtype=bool)}, [1])
