@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from annotation_store.clips import Clip
-
 
 class StoreError(Exception):
     """Base of everything the store refuses; its text is written for the person."""
@@ -21,12 +16,12 @@ class IngestError(StoreError):
 
 
 class DuplicateClipError(IngestError):
-    """The same source, with the same trim and crop, is already `clip`."""
+    """The same source, with the same trim and crop, is the clip `clip_id` already."""
 
-    def __init__(self, clip: Clip) -> None:
-        self.clip = clip
+    def __init__(self, clip_id: int, name: str) -> None:
+        self.clip_id = clip_id
         super().__init__(
-            f"This source is already in the workspace as the clip “{clip.name}”. "
+            f"This source is already in the workspace as the clip “{name}”. "
             "Open that clip, or say that you want a second copy."
         )
 

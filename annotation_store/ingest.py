@@ -319,7 +319,7 @@ def _refuse_duplicate(workspace: Workspace, plan: Plan, wish: Wish) -> None:
     wanted = (plan.trim_start_s, plan.trim_end_s, crop)
     for clip in workspace.clips.find_by_hash(plan.source_sha256):
         if (clip.trim_start_s, clip.trim_end_s, clip.crop) == wanted:
-            raise DuplicateClipError(clip)
+            raise DuplicateClipError(clip.id, clip.name)
 
 
 @contextmanager

@@ -44,6 +44,29 @@ class Live:
         except RuntimeError:  # the loop ended between the question and the call
             log.debug("nobody is left to hear %s", message.get("type"))
 
+    def say_clips(self) -> None:
+        """The list of clips changed."""
+        self.say({"type": "clips"})
+
+    def say_clip(self, clip_id: int) -> None:
+        """A clip's facts, targets, expressions or drafts changed."""
+        self.say({"type": "clip", "clip_id": clip_id})
+
+    def say_masks(
+        self, clip_id: int, target_id: int, frames: list[int], revision: int, tab: str
+    ) -> None:
+        """Masks changed; `tab` asked for it and knows, "" for none."""
+        self.say(
+            {
+                "type": "masks",
+                "clip_id": clip_id,
+                "target_id": target_id,
+                "frames": sorted(set(frames)),
+                "revision": revision,
+                "tab": tab,
+            }
+        )
+
     def _hand_out(self, message: Message, standing: str | None) -> None:
         if standing is not None:
             self._standing[standing] = message

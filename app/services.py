@@ -31,29 +31,6 @@ class Services:
         """Who signs this request's edits: who logged in, or who the program was started for."""
         return str(request.scope.get("refscribe.annotator", self.settings.annotator))
 
-    def say_clips(self) -> None:
-        """The list of clips changed."""
-        self.live.say({"type": "clips"})
-
-    def say_clip(self, clip_id: int) -> None:
-        """A clip's facts, targets, expressions or drafts changed."""
-        self.live.say({"type": "clip", "clip_id": clip_id})
-
-    def say_masks(
-        self, clip_id: int, target_id: int, frames: list[int], revision: int, tab: str
-    ) -> None:
-        """Masks changed; `tab` asked for it and knows, "" for none."""
-        self.live.say(
-            {
-                "type": "masks",
-                "clip_id": clip_id,
-                "target_id": target_id,
-                "frames": sorted(set(frames)),
-                "revision": revision,
-                "tab": tab,
-            }
-        )
-
 
 def tab_of(request: Request) -> str:
     """The browser tab a request came from; "" if it does not say."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 from annotation_store import runs
 from app.comparing.runs import Compared, Run
-from app.workers.process import Steps
 from model import comparison, metrics
 from video_types import Size
 
@@ -57,7 +56,7 @@ def boundary(pair: Pair, size: Size) -> float:
     )
 
 
-def boundaries(*, pairs: Sequence[Pair], size: Size) -> Steps:
+def boundaries(*, pairs: Sequence[Pair], size: Size) -> Generator[None, None, list[float]]:
     """A worker's task: F of each pair, one a step; returns them in order."""
     found = []
     for pair in pairs:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.routes.clicks import Wishes
+from app.routes.newest import Newest
 from app.services import Services, tab_of
 from app.workers.worker import Priority
 
@@ -16,13 +16,13 @@ TIMEOUT_S = 120.0
 
 def attention_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/api")
-    wishes = Wishes()  # a list asked for again after an edit takes the place of the one before
+    wishes = Newest()  # a list asked for again after an edit takes the place of the one before
 
     @router.get("/targets/{target_id}/attention")
     def attention(target_id: int, request: Request) -> dict[str, Any]:
         services.workspace.targets.get(target_id)
         call = services.files.submit("attention", Priority.PROPAGATION, target_id=target_id)
-        wishes.replace(tab_of(request), call)
+        wishes.ask(tab_of(request), call.cancel)
         return {"frames": [asdict(one) for one in call.result(TIMEOUT_S)]}
 
     return router

@@ -6,7 +6,6 @@ same clicks with version 0: the page offers them, and saves the one chosen as an
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -20,9 +19,10 @@ from annotation_store.errors import StaleMaskError
 from annotation_store.masks import StoredMask
 from app.notices import RefusedError
 from app.routes import wire
-from app.routes.masks import apply_edit, binary, clip_of
+from app.routes.newest import Newest
+from app.routes.replies import apply_edit, binary, clip_of
 from app.services import Services, tab_of
-from app.workers.worker import Call, Priority
+from app.workers.worker import Priority
 from video_types import Box, Click, Size
 
 CLICK_TIMEOUT_S = 180.0
@@ -77,7 +77,7 @@ def read_clicks(points: Iterable[ClickPoint], frame_index: int, size: Size) -> t
 
 def _add_clicks(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
-    previews = Wishes()
+    previews = Newest()
 
     @router.post("/targets/{target_id}/frames/{frame_index}/clicks")
     def click(target_id: int, frame_index: int, wanted: Clicks, request: Request) -> Response:
@@ -103,7 +103,7 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
             box=_read_box(wanted.box, clip.size),
         )
         if wanted.preview:
-            previews.replace(tab_of(request), call)
+            previews.ask(tab_of(request), call.cancel)
             rle = call.result(CLICK_TIMEOUT_S).rle
             found = StoredMask(
                 target_id, "target", frame_index, shown.version, rle, "click", False, clicks, 0
@@ -190,33 +190,8 @@ def _read_box(box: tuple[float, float, float, float] | None, size: Size) -> Box 
     return found
 
 
-class Wishes:
-    """The one call a tab waits for: a newer wish takes the place of the one before."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls: dict[str, Call] = {}
-
-    def replace(self, tab: str, call: Call) -> None:
-        if not tab:  # a program, not a page
-            return
-        with self._lock:
-            before = self._calls.get(tab)
-            self._calls[tab] = call
-            while len(self._calls) > 100:
-                del self._calls[next(iter(self._calls))]
-        if before is not None:
-            before.cancel()
-
-    def take_back(self, tab: str) -> None:
-        with self._lock:
-            call = self._calls.pop(tab, None)
-        if call is not None:
-            call.cancel()
-
-
 def _add_prefetch(router: APIRouter, services: Services) -> None:
-    wishes = Wishes()  # a playhead that moved on makes the wish before it pointless
+    wishes = Newest()  # a playhead that moved on makes the wish before it pointless
 
     @router.post("/prefetch", status_code=202)
     def prefetch(playhead: Playhead, request: Request) -> dict[str, Any]:
@@ -229,7 +204,7 @@ def _add_prefetch(router: APIRouter, services: Services) -> None:
             frame_index=playhead.frame_index,
             refiner=playhead.refiner or services.settings.refiner,
         )
-        wishes.replace(tab_of(request), call)
+        wishes.ask(tab_of(request), call.cancel)
         return {}
 
     @router.delete("/prefetch", status_code=204)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import struct
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,9 @@ from annotation_store.targets import Target
 from app.notices import RefusedError
 from app.routes.frame_list import frame_numbers
 from app.routes.media import list_media
+from app.routes.replies import FOREVER, MOST_PACKED, packed
 from app.services import Services
 from app.settings import VERSION, Settings
-
-MOST_PACKED = 32
-FOREVER = "private, max-age=31536000, immutable"
 
 
 class ClipFacts(BaseModel):
@@ -161,15 +158,15 @@ def _add_clips(router: APIRouter, services: Services) -> None:
     @router.patch("/clips/{clip_id}")
     def change(clip_id: int, facts: ClipFacts) -> dict[str, Any]:
         changed = workspace.clips.update(clip_id, **facts.model_dump(exclude_none=True))
-        services.say_clip(clip_id)
+        services.live.say_clip(clip_id)
         return clip_json(changed)
 
     @router.delete("/clips/{clip_id}")
     def remove(clip_id: int) -> dict[str, Any]:
         services.jobs.cancel_where(lambda job: job.clip_id == clip_id and job.kind != "ingest")
         workspace.clips.remove(clip_id)
-        services.say_clips()
-        services.say_clip(clip_id)
+        services.live.say_clips()
+        services.live.say_clip(clip_id)
         return {}
 
 
@@ -206,16 +203,6 @@ def _picture(path: Path) -> Response:
     return Response(_read(path), media_type="image/jpeg", headers=headers)
 
 
-def packed(pictures: list[bytes], kept: str = FOREVER) -> Response:
-    """Pictures as one reply: 32-bit words, their count and each one's length, then the files."""
-    lengths = struct.pack(f"<{len(pictures) + 1}I", len(pictures), *map(len, pictures))
-    return Response(
-        b"".join((lengths, *pictures)),
-        media_type="application/octet-stream",
-        headers={"Cache-Control": kept, "Vary": "Cookie"},
-    )
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -229,13 +216,13 @@ def _add_targets(router: APIRouter, services: Services) -> None:
     @router.post("/clips/{clip_id}/targets")
     def add_target(clip_id: int, wanted: TargetName) -> dict[str, Any]:
         target = workspace.targets.add(clip_id, wanted.name)
-        services.say_clip(clip_id)
+        services.live.say_clip(clip_id)
         return target_json(target)
 
     @router.patch("/targets/{target_id}")
     def rename_target(target_id: int, wanted: TargetName) -> dict[str, Any]:
         target = workspace.targets.rename(target_id, wanted.name)
-        services.say_clip(target.clip_id)
+        services.live.say_clip(target.clip_id)
         return target_json(target)
 
     @router.delete("/targets/{target_id}")
@@ -248,20 +235,20 @@ def _add_targets(router: APIRouter, services: Services) -> None:
         }
         services.jobs.cancel_where(lambda job: job.target_id == target_id or job.draft_id in drafts)
         workspace.targets.remove(target_id)
-        services.say_clip(target.clip_id)
+        services.live.say_clip(target.clip_id)
         return {}
 
     @router.post("/targets/{target_id}/expressions")
     def add_expression(target_id: int, wanted: ExpressionText, request: Request) -> dict[str, Any]:
         annotator = services.annotator(request)
         expression = workspace.expressions.add(target_id, wanted.text, annotator)
-        services.say_clip(expression.clip_id)
+        services.live.say_clip(expression.clip_id)
         return expression_json(expression)
 
     @router.patch("/expressions/{expression_id}")
     def change_expression(expression_id: int, wanted: ExpressionText) -> dict[str, Any]:
         expression = workspace.expressions.update(expression_id, wanted.text)
-        services.say_clip(expression.clip_id)
+        services.live.say_clip(expression.clip_id)
         return expression_json(expression)
 
     @router.delete("/expressions/{expression_id}")
@@ -274,5 +261,5 @@ def _add_targets(router: APIRouter, services: Services) -> None:
         }
         services.jobs.cancel_where(lambda job: job.draft_id in drafts)
         workspace.expressions.remove(expression_id)
-        services.say_clip(expression.clip_id)
+        services.live.say_clip(expression.clip_id)
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,8 @@ from annotation_store.formats.ref_vps import folder_names
 from app.comparing import runs as compare_runs
 from app.comparing.numbers import Kept, Pair, comparison_json, overlaps
 from app.notices import RefusedError
-from app.routes.drafts import Segmentation, require_ready, start_segmentation
+from app.routes.newest import AskedAnewError, Newest
+from app.routes.start import Segmentation, require_ready, start_segmentation
 from app.services import Services, tab_of
 from app.work.jobs import ENDED
 from app.work.keepers import ExportKeeper
@@ -29,7 +30,6 @@ from video_types import Size
 
 LONGEST_WAIT_S = 300.0
 MOST_PAIRS = 100
-MOST_TABS = 100
 
 
 class Runs(BaseModel):
@@ -56,32 +56,6 @@ def compare_routes(services: Services) -> APIRouter:
     return router
 
 
-class AskedAnewError(Exception):
-    """The tab that waits for this answer has asked another question since."""
-
-
-class Questions:
-    """The newest question of each tab; older ones are not worth an answer any more."""
-
-    def __init__(self) -> None:
-        self._newest: dict[str, object] = {}
-
-    def ask(self, tab: str) -> Callable[[], None]:
-        """What raises AskedAnewError once the tab asks again; a program has no tab and waits."""
-        mine = object()
-        if not tab:
-            return lambda: None
-        while len(self._newest) > MOST_TABS:
-            self._newest.pop(next(iter(self._newest)), None)
-        self._newest[tab] = mine
-
-        def go_on() -> None:
-            if self._newest.get(tab) is not mine:
-                raise AskedAnewError
-
-        return go_on
-
-
 def _add_numbers(router: APIRouter, services: Services) -> None:
     def in_worker(pairs: Sequence[Pair], size: Size) -> list[float]:
         call = services.files.submit(
@@ -91,7 +65,7 @@ def _add_numbers(router: APIRouter, services: Services) -> None:
         return found
 
     region, edges = Kept(overlaps), Kept(in_worker)
-    questions = Questions()
+    questions = Newest()
 
     @router.get("/clips/{clip_id}/comparison", response_model=None)
     def comparison(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 
 from app.notices import RefusedError
-from app.routes.drafts import require_ready
+from app.routes.start import require_ready
 from app.services import Services
 from app.work.keepers import MaskKeeper
 from app.work.propagation_plan import Propagation, plan_propagation
@@ -72,11 +72,14 @@ def _add_propagation(router: APIRouter, services: Services) -> None:
         )
         name = target.name or f"target {target.number}"
         annotator = services.annotator(request)
+        keeper = MaskKeeper(
+            workspace, services.live, clip, target_id, annotator, "propagation", seen, refiner
+        )
         job = services.jobs.start(
             "propagate",
             f"Propagating {name} from frame {wanted.frame_index}",
             call,
-            MaskKeeper(services, clip, target_id, annotator, "propagation", seen, refiner),
+            keeper,
             clip_id=clip.id,
             target_id=target_id,
         )

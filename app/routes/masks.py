@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import Any, Literal
 
 import numpy as np
@@ -11,15 +10,14 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from annotation_store.clips import Clip
-from annotation_store.edits import Applied, MaskChange, Reverted
+from annotation_store.edits import MaskChange, Reverted
 from annotation_store.masks import Origin, StoredMask
 from app.notices import RefusedError
 from app.routes import wire
 from app.routes.frame_list import frame_numbers
+from app.routes.replies import applied_json, apply_edit, binary, clip_of
 from app.services import Services, tab_of
 from video_types import Mask
-
-LEAST_ZIPPED = 1024
 
 EditKind = Literal["stroke", "clear", "lasso", "click"]
 
@@ -28,15 +26,6 @@ class Verified(BaseModel):
     frames: list[int] = Field(min_length=1)
     verified: bool
     empty: bool = False
-
-
-def binary(request: Request, data: bytes) -> Response:
-    """`data`, zipped where that is worth it and the browser can unzip it."""
-    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
-    if len(data) > LEAST_ZIPPED and "gzip" in request.headers.get("accept-encoding", ""):
-        data = gzip.compress(data, compresslevel=1)
-        headers["Content-Encoding"] = "gzip"
-    return Response(data, media_type=wire.MEDIA_TYPE, headers=headers)
 
 
 class Cleared(BaseModel):
@@ -53,39 +42,6 @@ def mask_routes(services: Services) -> APIRouter:
     _add_verify(router, services)
     _add_undo(router, services)
     return router
-
-
-def clip_of(services: Services, target_id: int) -> Clip:
-    return services.workspace.clips.get(services.workspace.targets.get(target_id).clip_id)
-
-
-def applied_json(applied: Applied) -> dict[str, Any]:
-    versions = [
-        {"layer": layer, "frame_index": frame_index, "version": version}
-        for (layer, frame_index), version in applied.versions.items()
-    ]
-    return {"versions": versions, "edit_id": applied.edit_id, "revision": applied.revision}
-
-
-def apply_edit(
-    services: Services,
-    request: Request,
-    target_id: int,
-    clip_id: int,
-    kind: Origin,
-    changes: list[MaskChange],
-) -> Applied:
-    """Save one edit of the person who asked, and tell the other tabs."""
-    applied = services.workspace.edits.apply(target_id, kind, services.annotator(request), changes)
-    say_applied(services, request, clip_id, target_id, applied)
-    return applied
-
-
-def say_applied(
-    services: Services, request: Request, clip_id: int, target_id: int, applied: Applied
-) -> None:
-    frames = [frame_index for _, frame_index in applied.versions]
-    services.say_masks(clip_id, target_id, frames, applied.revision, tab_of(request))
 
 
 def _add_masks(router: APIRouter, services: Services) -> None:
@@ -189,7 +145,7 @@ def _add_undo(router: APIRouter, services: Services) -> None:
         for target_id, _, frame_index in reverted.changed:
             frames.setdefault(target_id, []).append(frame_index)
         for target_id, changed in frames.items():
-            services.say_masks(clip_id, target_id, changed, reverted.revision, tab_of(request))
+            services.live.say_masks(clip_id, target_id, changed, reverted.revision, tab_of(request))
         return {
             "edit": {"id": reverted.edit_id, "kind": reverted.kind},
             "changed": [

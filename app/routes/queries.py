@@ -36,7 +36,7 @@ def query_routes(services: Services) -> APIRouter:
                 "frames": [frame_index for frame_index, _ in drafts.masks(draft_id)],
             }
         )
-        services.say_clip(draft.clip_id)
+        services.live.say_clip(draft.clip_id)
         return queries(draft_id)
 
     return router

@@ -64,11 +64,13 @@ def repair_routes(services: Services) -> APIRouter:
             last=last,
         )
         name = target.name or f"target {target.number}"
+        annotator = services.annotator(request)
+        keeper = MaskKeeper(workspace, services.live, clip, target_id, annotator, "repair", seen)
         job = services.jobs.start(
             "repair",
             f"{DONE_TO[wanted.operation]} {name}",
             call,
-            MaskKeeper(services, clip, target_id, services.annotator(request), "repair", seen),
+            keeper,
             clip_id=clip.id,
             target_id=target_id,
         )

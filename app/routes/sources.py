@@ -89,7 +89,7 @@ def source_routes(services: Services) -> APIRouter:
     def samples() -> dict[str, Any]:
         call = services.files.submit("samples", Priority.CLIP)
         job = services.jobs.start(
-            "samples", "Adding the sample clips", call, ClipKeeper(services, [])
+            "samples", "Adding the sample clips", call, ClipKeeper(services.live, [])
         )
         return {"job": job.as_json()}
 
@@ -103,7 +103,7 @@ def _started(
     cut: Cut,
     incoming: list[Path],
 ) -> dict[str, Any]:
-    keeper = ClipKeeper(services, incoming)
+    keeper = ClipKeeper(services.live, incoming)
     try:
         trim_s, crop = read_cut(cut)
     except RefusedError:

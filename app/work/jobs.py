@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from app.live import Live
 from app.notices import Notice, RefusedError, explain
-from app.workers.tasks import Progress
+from app.workers.messages import Progress
 from app.workers.worker import ENDS, Call, Told
 
 Kind = Literal["ingest", "segment", "propagate", "export", "samples", "repair"]

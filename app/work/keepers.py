@@ -10,23 +10,25 @@ from annotation_store import runs
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.errors import NotFoundError, StaleMaskError
-from app.services import Services
+from annotation_store.workspace import Workspace
+from app.live import Live
 from app.work.jobs import Job, State, note_progress
-from app.workers.tasks import Exported, FrameFilled, SegmentBegun, SegmentProgress
+from app.workers.messages import Exported, FrameFilled, SegmentBegun, SegmentProgress
 from model.segmenter import ExpressionReport
 
 
 class DraftKeeper:
     """Saves a segmenter's frames as the draft they belong to."""
 
-    def __init__(self, services: Services, clip: Clip, draft_id: int) -> None:
-        self._services = services
+    def __init__(self, workspace: Workspace, live: Live, clip: Clip, draft_id: int) -> None:
+        self._workspace = workspace
+        self._live = live
         self._clip = clip
         self._draft_id = draft_id
         self._frames_done = 0
 
     def take(self, job: Job, steps: list[Any]) -> None:
-        drafts = self._services.workspace.drafts
+        drafts = self._workspace.drafts
         frames: list[tuple[int, bytes, bytes | None]] = []
         for step in steps:
             if isinstance(step, SegmentBegun):
@@ -47,20 +49,19 @@ class DraftKeeper:
             self._say([index for index, _, _ in frames])
 
     def end(self, job: Job, state: State, result: Any) -> None:  # noqa: ARG002
-        drafts = self._services.workspace.drafts
+        drafts = self._workspace.drafts
         try:
             if state == "cancelled" and self._frames_done == 0:
                 drafts.remove(self._draft_id)
             else:
-                kept = "done" if state == "done" else state
-                drafts.finish(self._draft_id, kept, note=job.message)  # type: ignore[arg-type]
+                drafts.finish(self._draft_id, state, note=job.message)  # type: ignore[arg-type]
         except NotFoundError:
             return  # discarded, or its clip removed, while it was made
         self._say([])
-        self._services.say_clip(self._clip.id)
+        self._live.say_clip(self._clip.id)
 
     def _say(self, frames: list[int]) -> None:
-        self._services.live.say(
+        self._live.say(
             {
                 "type": "draft",
                 "clip_id": self._clip.id,
@@ -95,7 +96,8 @@ class MaskKeeper:
 
     def __init__(
         self,
-        services: Services,
+        workspace: Workspace,
+        live: Live,
         clip: Clip,
         target_id: int,
         annotator: str,
@@ -107,7 +109,8 @@ class MaskKeeper:
         with the edit."""
         self._note = note
         self._kind: Literal["propagation", "repair"] = kind
-        self._services = services
+        self._workspace = workspace
+        self._live = live
         self._clip = clip
         self._target_id = target_id
         self._annotator = annotator
@@ -127,10 +130,10 @@ class MaskKeeper:
         if self._kind == "propagation":  # a repair tells of frames that stay as they are, too
             job.progress(self._filled + self._left, len(self._seen))
         if saved:
-            self._services.say_masks(self._clip.id, self._target_id, saved, revision, tab="")
+            self._live.say_masks(self._clip.id, self._target_id, saved, revision, tab="")
 
     def _save(self, found: list[FrameFilled]) -> tuple[int, list[int]]:
-        edits = self._services.workspace.edits
+        edits = self._workspace.edits
         if self._edit_id is None:
             self._edit_id = edits.start(self._target_id, self._kind, self._annotator, self._note)
         while True:
@@ -144,7 +147,7 @@ class MaskKeeper:
             return applied.revision, [frame_index for _, frame_index in applied.versions]
 
     def _unchanged(self, found: list[FrameFilled]) -> list[MaskChange]:
-        masks = self._services.workspace.masks
+        masks = self._workspace.masks
         frames = [one.frame_index for one in found]
         now = {
             one.frame_index: one.version
@@ -173,8 +176,8 @@ class MaskKeeper:
 class ClipKeeper:
     """Announces new clips, and removes what was uploaded for them."""
 
-    def __init__(self, services: Services, incoming: list[Path]) -> None:
-        self._services = services
+    def __init__(self, live: Live, incoming: list[Path]) -> None:
+        self._live = live
         self._incoming = incoming
 
     def take(self, job: Job, steps: list[Any]) -> None:
@@ -194,7 +197,7 @@ class ClipKeeper:
             clip_ids = result if isinstance(result, list) else [result]
             job.clip_id = clip_ids[0]
             job.result = {"clip_ids": clip_ids}
-        self._services.say_clips()
+        self._live.say_clips()
 
 
 class ExportKeeper:

@@ -24,8 +24,8 @@ from app.comparing.numbers import (
 )
 from app.comparing.runs import Compared
 from app.notices import RefusedError
+from app.workers.messages import Exported, Progress
 from app.workers.process import Steps, Tasks
-from app.workers.tasks import Exported, Progress
 from video_types import Size
 
 ComparisonFormat = Literal["png", "pdf", "csv", "json", "masks", "side-by-side", "wipe"]

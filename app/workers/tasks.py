@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,19 @@ from annotation_store.frames import FrameStore
 from annotation_store.workspace import Workspace
 from app.settings import Settings
 from app.workers.attention import Attention
+from app.workers.comparison import compare_tasks
+from app.workers.messages import (
+    Exported,
+    FrameFilled,
+    FrameRefined,
+    Progress,
+    SegmentBegun,
+    SegmentProgress,
+)
 from app.workers.process import Steps, Tasks
 from model.refiner import Refined
 from model.segmenter import (
     Answer,
-    ExpressionReport,
-    Ranking,
     SegmentedFrame,
     SegmentStep,
     TextSegmenter,
@@ -42,66 +48,6 @@ OWN_THRESHOLD = 0.5
 """Where segmenters cut their soft maps themselves."""
 AHEAD, BEHIND = 4, 2
 SAMPLE_ANNOTATOR = "sample"
-
-
-@dataclass(frozen=True)
-class SegmentBegun:
-    """A segmenter is loaded: what it was made of, and what it reads of the expression."""
-
-    weights_hash: str
-    report: ExpressionReport
-
-
-@dataclass(frozen=True)
-class SegmentProgress:
-    """`frames` are (frame_index, COCO counts, soft map as PNG).
-
-    Where a model has several answers, `queries` has each one's counts and soft map by frame, and
-    `frames` no soft maps.
-    """
-
-    done: int
-    total: int
-    stage: str
-    frames: tuple[tuple[int, bytes, bytes | None], ...] = ()
-    queries: tuple[tuple[int, tuple[tuple[bytes, bytes], ...]], ...] = ()
-    ranking: Ranking | None = None
-
-
-@dataclass(frozen=True)
-class FrameFilled:
-    """One propagated or repaired frame, as COCO counts."""
-
-    frame_index: int
-    rle: bytes
-    confidence: float | None = None
-
-
-@dataclass(frozen=True)
-class FrameRefined:
-    """The answer to clicks, as COCO counts; `candidates` are other readings of them."""
-
-    rle: bytes
-    candidates: tuple[bytes, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a task is; `total` is 0 while nobody knows."""
-
-    done: int
-    total: int
-    stage: str = ""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A finished export, read back."""
-
-    folder: str
-    files: int
-    frames: int
-    checked: bool
 
 
 def model_tasks(settings: Settings) -> Tasks:
@@ -118,8 +64,6 @@ def model_tasks(settings: Settings) -> Tasks:
 
 def store_tasks(settings: Settings) -> Tasks:
     """What the store worker does."""
-    from app.workers.comparison import compare_tasks  # which tells progress as these tasks do
-
     workspace = Workspace.open(settings.workspace)
     return {
         **compare_tasks(workspace),
@@ -385,7 +329,7 @@ def _add_sample(workspace: Workspace, sample: Sample, path: Path) -> Steps:
         steps = ingest_steps(workspace, path, name=sample.name, source_name=f"{sample.name}.mp4")
         added: Clip = yield from _telling(steps, lambda *_: None)
     except DuplicateClipError as error:
-        return error.clip.id
+        return error.clip_id
     workspace.clips.update(added.id, concept=sample.concept, category=sample.category)
     shown = next(
         one for one in clip.targets if sample.expression in [text for _, text in one.expressions]

@@ -135,7 +135,7 @@ def test_the_same_source_is_not_taken_twice_unnoticed(workspace, video, tmp_path
 
     with pytest.raises(DuplicateClipError, match="“candle”") as refused:
         ingest_video(workspace, copy)
-    assert refused.value.clip.id == clip.id
+    assert refused.value.clip_id == clip.id
     assert [one.id for one in workspace.clips.list()] == [clip.id]
 
     with pytest.raises(DuplicateClipError):

@@ -36,7 +36,7 @@ def clip(app: RunningApp, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def table_of_keys() -> list[tuple[str, str]]:
     """(name, label) of every row of the table in keys.js."""
     text = (REPOSITORY / "app" / "components" / "shared" / "keys.js").read_text()
-    return re.findall(r'name: "([^"]+)", key: "[^"]+", label: "([^"]+)"', text)
+    return re.findall(r'name: "([^"]+)",\s+key: "[^"]+",\s+label: "([^"]+)"', text)
 
 
 def test_the_key_sheet_shows_the_table_of_keys_and_nothing_else(open_page: Any) -> None:

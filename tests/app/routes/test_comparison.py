@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from annotation_store.workspace import Workspace
 from app.comparing.numbers import AT_ONCE, Kept, Pair
-from app.routes.comparison import AskedAnewError, Questions
+from app.routes.newest import AskedAnewError, Newest
 from model import metrics
 from model.catalog import DEMO
 from model.weight_files import file_hash, weight_file
@@ -233,7 +233,7 @@ def test_a_long_clip_is_compared_quickly(server, workspace, tmp_path):
 
 
 def test_a_question_asked_anew_ends_the_one_before(server, clip, two_drafts):
-    questions = Questions()
+    questions = Newest()
     first, other = questions.ask("tab-1"), questions.ask("tab-2")
     questions.ask("tab-1")
 

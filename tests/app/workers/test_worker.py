@@ -12,8 +12,8 @@ import pytest
 
 from app.notices import RefusedError
 from app.workers.worker import Priority, Worker
-from tests.app.workers import worker_tasks
 from tests.app.conftest import wait_for
+from tests.app.workers import worker_tasks
 from tests.conftest import REPOSITORY
 
 ENOUGH_S = 60
