@@ -93,6 +93,7 @@ def _add_session(router: APIRouter, services: Services) -> None:
         return {
             "annotator": services.annotator(request),
             "workspace": str(services.workspace.folder),
+            "workspace_id": workspace_id,
             "version": VERSION,
             "segmenters": _engines("segmenter", settings),
             "refiners": _engines("refiner", settings),

@@ -74,21 +74,39 @@ test("masks of another clip are not this tab's affair", () => {
   assert.equal(session.clip.revision, 2);
 });
 
-test("saving says so until every change is in, and a failure stays until something is saved", () => {
+test("saved is said only when every edit and every other change is acknowledged", async () => {
+  const session = new Session();
+  const states = heard(session, "saved");
+  let answer;
+
+  session.setEdits({ waiting: 2, kept: 0 });
+  session.noteSaved();
+  session.setEdits({ waiting: 0, kept: 1 });
+  session.setEdits({ waiting: 0, kept: 0 });
+  const change = session.change(() => new Promise((resolve) => (answer = resolve)));
+  answer();
+  await change;
+
+  assert.deepEqual(
+    states.map(({ state, unsaved }) => [state, unsaved]),
+    [
+      ["saving", 2],
+      ["saving", 2],
+      ["failed", 1],
+      ["saved", 0],
+      ["saving", 0],
+      ["saved", 0],
+    ],
+  );
+});
+
+test("a change that ends in an error of our own does not leave the header at saving", async () => {
   const session = new Session();
   const states = heard(session, "saved");
 
-  session.saving();
-  session.saving();
-  session.saved();
-  session.saved(new Error("no"));
-  session.saving();
-  session.saved();
+  await assert.rejects(session.change(() => Promise.reject(new TypeError("ours"))));
 
-  assert.deepEqual(
-    states.map(({ state }) => state),
-    ["saving", "saving", "saving", "failed", "saving", "saved"],
-  );
+  assert.notEqual(states.at(-1).state, "saving");
 });
 
 test("what was selected stays selected while it exists", () => {

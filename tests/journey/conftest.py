@@ -21,13 +21,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    sync_playwright,
+)
 
 from tests.conftest import REPOSITORY
 
 START_S = 90
 FAILED = pytest.StashKey[bool]()
 SYSTEM_CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM: dict[str, Any] = {
+    "executable_path": str(SYSTEM_CHROMIUM) if SYSTEM_CHROMIUM.exists() else None,
+    "args": ["--no-sandbox", "--disable-gpu"],
+}
 
 
 @dataclass
@@ -63,9 +74,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_app(folder: Path, *flags: str) -> RunningApp:
+def start_app(folder: Path, *flags: str, port: int | None = None) -> RunningApp:
     """Start launch.py on a workspace in `folder` and wait until it answers."""
-    port = free_port()
+    port = port or free_port()
     log = folder / "server.log"
     workspace = folder / "workspace"
     command = [
@@ -111,15 +122,18 @@ def stop_app(app: RunningApp) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium: the system's where there is one, else Playwright's own."""
+def driver() -> Iterator[Playwright]:
+    """What drives browsers; there can be one only."""
     with sync_playwright() as playwright:
-        path = str(SYSTEM_CHROMIUM) if SYSTEM_CHROMIUM.exists() else None
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """Chromium: the system's where there is one, else Playwright's own."""
+    chromium = driver.chromium.launch(**CHROMIUM)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,18 @@
 /** What the person can do on the canvas, by pointer, key or button. */
 
 import { lookList } from "../shared/look_list.js";
-import { isVerified, shownClicks } from "./edits/state.js";
+import { shownClicks, willBeVerified, willHaveMask } from "./edits/state.js";
 
 const EMBED_AFTER_MS = 350;
 
 export class Actions {
   #parts;
-  #makingTarget = null;
   #spaceHeld = false;
   #spaceDragged = false;
   #embedTimer = 0;
 
   /**
-   * @param {object} parts session, api, player, sync, draft, scene, stage, tools, screen, compare;
+   * @param {object} parts session, api, player, edits, draft, scene, stage, tools, screen, compare;
    *   `changed` is told when playing, speed or the frame wanted changed
    */
   constructor(parts) {
@@ -171,41 +170,69 @@ export class Actions {
 
   /** @param {"undo" | "redo"} which */
   async step(which) {
-    if (!this.#clip) return;
-    const changed = await this.#parts.sync.step(which);
+    const { edits } = this.#parts;
+    const clipId = this.#clip?.id;
+    if (clipId === undefined) return;
+    const changed = await edits.step(clipId, which);
+    if (this.#clip?.id !== clipId) return;
     const frames = (changed ?? []).map((change) => change.frame_index);
     // An undo nobody sees is a riddle: go to what it changed.
     if (frames.length && !frames.includes(this.here)) this.goTo(Math.min(...frames));
   }
 
+  /** The place an edit means: the frame before the person's eyes. */
+  get #place() {
+    const { here } = this;
+    return {
+      clipId: this.#clip.id,
+      targetId: this.#parts.session.targetId,
+      first: here,
+      last: here,
+    };
+  }
+
+  /** Masks and waiting edits of a place, once its masks are here. */
+  async #stateOf({ targetId, first }) {
+    const { edits } = this.#parts;
+    await edits.loaded(targetId);
+    return edits.frame(targetId, first);
+  }
+
   /** Say that the frame is right, or take that back; `empty`: right because nothing is there. */
-  verify(empty) {
-    const { session, sync, player } = this.#parts;
-    const { targetId } = session;
-    if (!targetId || player.shown === null) {
+  async verify(empty) {
+    const { session, player, edits } = this.#parts;
+    if (!this.#clip || player.shown === null) return;
+    const place = this.#place;
+    const state = await this.#stateOf(place);
+    if (place.targetId === null && !state.queue.length) {
       session.notice("Make a target first: type an expression, or click what you mean.", "info");
-      return;
+    } else if (!empty && !willHaveMask(state)) {
+      const sentence = `Frame ${place.first} has no mask to verify.`;
+      session.notice(`${sentence} Make one, or say that it is verified empty.`, "info");
+    } else {
+      const verified = empty || !willBeVerified(state);
+      edits.add({ ...place, kind: "verify", verified, empty });
     }
-    const verified = empty || !isVerified(sync.frame(targetId, this.here));
-    sync.verify(targetId, this.here, verified, empty);
   }
 
   /** Remove the clicks of the frame; the mask they corrected comes back. */
-  clearClicks() {
-    const { session, sync } = this.#parts;
-    const { targetId } = session;
-    if (!targetId || !shownClicks(sync.frame(targetId, this.here)).length) {
-      session.notice("This frame has no clicks.", "info");
-      return;
-    }
-    sync.edit(targetId, this.here, { kind: "clicks", clicks: [] });
+  async clearClicks() {
+    if (!this.#clip) return;
+    const { session, edits } = this.#parts;
+    const place = this.#place;
+    const { length } = shownClicks(await this.#stateOf(place));
+    if (length) edits.add({ ...place, kind: "clicks", clicks: [] });
+    else session.notice("This frame has no clicks.", "info");
   }
 
   /** Another reading of the last click, where the refiner was unsure. */
   async nextReading() {
-    const { session, sync } = this.#parts;
-    if (!session.targetId) return;
-    const shown = await sync.nextReading(session.targetId, this.here);
+    if (!this.#clip) return;
+    const { session, edits } = this.#parts;
+    const place = this.#place;
+    if (!willHaveMask(await this.#stateOf(place))) return;
+    const size = { width: this.#clip.width, height: this.#clip.height };
+    const shown = await edits.add({ ...place, kind: "reading", size });
     session.notice(
       shown
         ? `Reading ${shown.place} of ${shown.count}.`
@@ -215,53 +242,34 @@ export class Actions {
   }
 
   /** Have the refiner draw what the mask was roughly painted over. */
-  redraw() {
-    const { session, sync } = this.#parts;
-    if (!session.targetId || !sync.frame(session.targetId, this.here).target.runs.length) {
-      session.notice("Paint the target roughly with the brush first.", "info");
-      return;
-    }
-    sync.redraw(session.targetId, this.here);
+  async redraw() {
+    if (!this.#clip) return;
+    const { session, edits } = this.#parts;
+    const place = this.#place;
+    if (willHaveMask(await this.#stateOf(place))) edits.add({ ...place, kind: "redraw" });
+    else session.notice("Paint the target roughly with the brush first.", "info");
   }
 
-  /** The target to edit; the first click on a clip makes one. @returns {Promise<number | null>} */
-  needTarget() {
-    const { session, api } = this.#parts;
-    const clip = this.#clip;
-    if (!clip) return Promise.resolve(null);
-    this.#makingTarget ??= session
-      .change(() => api.post(`/api/clips/${clip.id}/targets`, { name: "" }))
-      .then(async (target) => {
-        if (!target) return null;
-        await session.reloadClip();
-        session.selectTarget(target.id);
-        return target.id;
-      })
-      .finally(() => {
-        this.#makingTarget = null;
-      });
-    return this.#makingTarget;
-  }
+  // -- what is not saved -----------------------------------------------------------------------
 
   retryUnsaved() {
-    this.#withFailure(({ targetId, frameIndex }) => this.#parts.sync.retry(targetId, frameIndex));
+    this.#parts.edits.retry();
   }
 
   discardUnsaved() {
-    this.#withFailure(({ targetId, frameIndex }) => this.#parts.sync.discard(targetId, frameIndex));
+    const { edits } = this.#parts;
+    if (edits.problem) edits.discard(edits.problem.edit);
   }
 
-  showUnsaved() {
-    this.#withFailure(({ targetId, frameIndex }) => {
-      this.#parts.session.selectTarget(targetId);
-      this.goTo(frameIndex);
-    });
-  }
-
-  #withFailure(act) {
-    const failure = this.#parts.sync.firstFailure();
-    if (failure) act(failure);
-    this.#parts.changed();
+  /** Go to the frame of the first edit that is not saved, in whichever clip. */
+  async showUnsaved() {
+    const { session, edits } = this.#parts;
+    if (!edits.problem) return;
+    const { clipId, targetId, first } = edits.problem.edit;
+    if (clipId !== this.#clip?.id) await session.openClip(clipId);
+    if (clipId !== this.#clip?.id) return; // it was removed
+    if (targetId !== null) session.selectTarget(targetId);
+    this.goTo(first);
   }
 
   // -- ahead of the person ---------------------------------------------------------------------

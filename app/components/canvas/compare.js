@@ -24,7 +24,7 @@ export class Compare {
   #captions = new Captions();
 
   /**
-   * @param {object} parts comparison, scene, stage, layers, sync, session, keys; `changed` when the
+   * @param {object} parts comparison, scene, stage, layers, edits, session, keys; `changed` when the
    *   overlay must be painted anew, `needMaps` when soft maps are wanted
    */
   constructor(parts) {
@@ -65,9 +65,9 @@ export class Compare {
 
   /** Other runs are compared, or there are none any more. */
   runsChanged() {
-    const { comparison, scene, session, sync } = this.#parts;
+    const { comparison, scene, session, edits } = this.#parts;
     const { targetId } = session;
-    const masks = targetId === null ? [] : [...sync.frames(targetId).values()];
+    const masks = targetId === null ? [] : [...edits.frames(targetId).values()];
     comparison.setAnnotated(masks.some(({ target }) => target.runs.length > 0));
     const { runs } = comparison;
     if (JSON.stringify(runs) !== JSON.stringify(scene.runs)) scene.setRuns(runs);

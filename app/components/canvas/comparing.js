@@ -10,7 +10,7 @@ export class Comparing {
   #parts;
 
   /**
-   * @param {object} parts session, api, palette, player, sync, draft, scene, stage, keys;
+   * @param {object} parts session, api, palette, player, edits, draft, scene, stage, keys;
    *   `changed` when the overlay must be painted anew, `needMaps` when soft maps are wanted, `goTo`
    *   shows a frame, `failed` is told of errors
    */

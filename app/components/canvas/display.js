@@ -6,7 +6,7 @@ export class Display {
   #parts;
 
   /**
-   * @param {object} parts session, player, sync, draft, tools, stage, notices, figures, actions,
+   * @param {object} parts session, player, edits, draft, tools, stage, notices, figures, actions,
    *   toolbar, transport, timeline
    */
   constructor(parts) {
@@ -42,7 +42,7 @@ export class Display {
 
   /** What the transport and the notices say about the frame shown. */
   showState() {
-    const { session, player, sync, actions, transport, notices, figures } = this.#parts;
+    const { session, player, edits, actions, transport, figures } = this.#parts;
     const { targetId } = session;
     const { here } = actions;
     const [first, last] = session.range;
@@ -52,19 +52,32 @@ export class Display {
       range: { first, last },
       whole: session.first === null && session.last === null,
       frameCount: player.frameCount,
-      verified: targetId ? isVerified(sync.frame(targetId, here)) : false,
+      verified: isVerified(edits.frame(targetId, here)),
       editable: Boolean(targetId),
       enabled: this.#clip !== null,
     });
-    const failure = sync.firstFailure();
-    notices.showUnsaved(failure, failure?.frameIndex === here && failure.targetId === targetId);
+    this.#showUnsaved(targetId, here);
     if (!player.playing) figures.changed();
+  }
+
+  #showUnsaved(targetId, here) {
+    const { session, edits, notices } = this.#parts;
+    const { problem } = edits;
+    if (!problem) {
+      notices.showRecovered(edits.recovered);
+      return;
+    }
+    const { clipId, first, last, ...edit } = problem.edit;
+    const isHere = edit.targetId === targetId && first <= here && here <= last;
+    const name = session.clips?.find((clip) => clip.id === clipId)?.name ?? "a removed clip";
+    const elsewhere = clipId === this.#clip?.id ? "" : ` of “${name}”`;
+    notices.showUnsaved({ ...problem, place: `Frame ${first}${elsewhere}`, isHere });
   }
 
   /** What the timeline shows: a state's name per frame, clicks, draft coverage, in and out. */
   timelineContent() {
-    const { session, player, sync, draft } = this.#parts;
-    const states = session.targetId ? sync.frames(session.targetId) : new Map();
+    const { session, player, edits, draft } = this.#parts;
+    const states = edits.frames(session.targetId);
     const [first, last] = session.range;
     const names = Array.from({ length: player.frameCount }, (_, frameIndex) => {
       const state = states.get(frameIndex);

@@ -3,7 +3,7 @@
 import { address } from "../shared/api.js";
 import { readPack } from "./frames.js";
 import { Lru, wantedFrames } from "./prefetch.js";
-import { readMasks } from "./edits/runs.js";
+import { frameList, readMasks } from "./edits/runs.js";
 import { thresholdSoftMap } from "./soft_map.js";
 
 const MAPS_KEPT = 160;
@@ -21,7 +21,7 @@ export class DraftLayer {
   #loading = new Set();
   #requests = 0;
   #wanted = [];
-  #reading = 0;
+  #fresh = new Set(); // frames delivered and not read yet
   #again = 0;
   #generation = 0; // of the soft maps: another draft or query has others
 
@@ -62,15 +62,18 @@ export class DraftLayer {
       this.#maps.clear();
       this.#generation += 1;
     }
+    // Frames may have come that nobody told of, while the connection was lost.
+    const missed = draft && draft.frames_done !== this.#masks.size;
     if (other) {
       this.#masks.clear();
+      this.#fresh.clear();
       this.#wanted = [];
       this.changed(null);
       clearTimeout(this.#again);
       this.#again = 0;
       if (draft) this.#read();
-    } else if (draft) {
-      this.#readSoon();
+    } else if (draft && (otherQuery || missed)) {
+      this.#read();
     }
   }
 
@@ -78,17 +81,25 @@ export class DraftLayer {
   #readSoon() {
     this.#again ||= setTimeout(() => {
       this.#again = 0;
-      this.#read();
+      this.#read([...this.#fresh]);
     }, READ_EVERY_MS);
   }
 
-  async #read() {
+  /** Frames that a running draft delivered. @param {number[]} frames */
+  delivered(frames) {
+    for (const frameIndex of frames) this.#fresh.add(frameIndex);
+    if (this.#draft && frames.length) this.#readSoon();
+  }
+
+  /** Read the masks of `frames`, or all. @param {number[] | null} frames */
+  async #read(frames = null) {
     const { id } = this.#draft ?? {};
     if (id === undefined) return;
-    const reading = ++this.#reading;
+    for (const frameIndex of frames ?? this.#fresh) this.#fresh.delete(frameIndex);
+    const which = frames === null ? "" : `?frames=${frameList(frames)}`;
     try {
-      const { masks } = readMasks(await this.#api.binary(`/api/drafts/${id}/masks.bin`));
-      if (reading !== this.#reading || id !== this.id) return;
+      const { masks } = readMasks(await this.#api.binary(`/api/drafts/${id}/masks.bin${which}`));
+      if (id !== this.id) return;
       const fresh = masks.filter((mask) => !sameRuns(this.#masks.get(mask.frameIndex), mask.runs));
       for (const mask of fresh) this.#masks.set(mask.frameIndex, mask.runs);
       this.changed(fresh.map((mask) => mask.frameIndex));

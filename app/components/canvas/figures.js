@@ -11,7 +11,7 @@ export class Figures {
   #timer = 0;
   #pair = "";
 
-  /** @param {object} parts session, sync, layers, scene, player, compare */
+  /** @param {object} parts session, edits, layers, scene, player, compare */
   constructor(parts) {
     this.#parts = parts;
   }
@@ -34,13 +34,13 @@ export class Figures {
   }
 
   #show() {
-    const { session, sync, layers, scene, player, compare } = this.#parts;
+    const { session, edits, layers, scene, player, compare } = this.#parts;
     const { targetId } = session;
     const [first, second] = scene.runs.map(({ key }) => key);
     if (!targetId || !second || player.playing) return;
     if (this.#pair !== `${first} ${second}`) this.#agreement.clear();
     this.#pair = `${first} ${second}`;
-    const states = sync.frames(targetId);
+    const states = edits.frames(targetId);
     const runsOf = (key, frameIndex) =>
       key === ANNOTATION
         ? states.get(frameIndex)?.target.runs

@@ -15,7 +15,7 @@ import { element } from "../shared/dom.js";
 import { DraftLayer } from "./drafts.js";
 import { FrameSource } from "./frames.js";
 import { listenToKeys } from "./keyboard.js";
-import { MaskSync } from "./edits/mask_sync.js";
+import { edits } from "./edits/the_edits.js";
 import { buildNotices } from "./notices.js";
 import { Player } from "./player.js";
 import { listenToPointer } from "./pointer.js";
@@ -51,7 +51,6 @@ class Canvas {
   #palette;
   #frames;
   #player;
-  #sync;
   #draft;
   #scene;
   #stage;
@@ -91,15 +90,13 @@ class Canvas {
     this.#palette = new Palette(this.#root);
     this.#frames = new FrameSource(() => this.#screen.request(), failed);
     this.#player = new Player(this.#frames);
-    this.#sync = new MaskSync(api, session, (id, frames) => this.#masksChanged(id, frames));
     this.#draft = new DraftLayer(api, (frames, what) => this.#draftArrived(frames, what), failed);
-    this.#scene = new Scene(session, this.#sync, this.#draft, this.#palette);
+    this.#scene = new Scene(session, edits, this.#draft, this.#palette);
     this.#stage = new Stage((emptied) => this.#stageChanged(emptied));
     this.#tools = new Tools({
       session,
-      sync: this.#sync,
+      edits,
       scene: this.#scene,
-      needTarget: () => this.#actions.needTarget(),
       changed: () => this.#toolsChanged(),
     });
     this.#comparing = new Comparing({
@@ -114,6 +111,8 @@ class Canvas {
       retry: () => this.#actions.retryUnsaved(),
       discard: () => this.#actions.discardUnsaved(),
       show: () => this.#actions.showUnsaved(),
+      save: () => edits.takeRecovered(),
+      forget: () => edits.dropRecovered(),
     });
     this.#screen = new Screen({
       ...this.#parts,
@@ -130,7 +129,7 @@ class Canvas {
       palette: this.#palette,
       frames: this.#frames,
       player: this.#player,
-      sync: this.#sync,
+      edits,
       draft: this.#draft,
       layers: this.#comparing?.layers,
       scene: this.#scene,
@@ -189,18 +188,23 @@ class Canvas {
     hear("clip", () => this.#clipChanged());
     hear("target", () => this.#targetChanged());
     hear("draft", () => this.#draftChanged());
-    hear("draft-frames", ({ draft_id: id }) => {
-      if (id === this.#draft.id) this.#draftChanged();
-      this.#comparing.layers.delivered(id);
+    hear("draft-frames", ({ draft_id: id, frames }) => {
+      if (id === this.#draft.id) this.#draft.delivered(frames);
+      this.#comparing.layers.delivered(id, frames);
+      this.#comparing.runsChanged();
     });
     hear("threshold", () => this.#thresholdChanged());
     hear("range", () => this.#rangeChanged());
     hear("engine", () => this.#toolsChanged());
     hear("frame", ({ from }) => from !== "canvas" && this.#actions.show(session.frameIndex));
-    hear("masks", ({ target_id: id, frames }) => {
-      if (!this.#sync.telling) this.#sync.refresh(id, frames ?? null);
-    });
-    hear("connection", ({ up }) => up && this.#sync.retryAll());
+    const see = (type, listener) =>
+      edits.addEventListener(
+        type,
+        (/** @type {CustomEvent} */ { detail }) => this.#isAlive() && listener(detail ?? {}),
+        { signal },
+      );
+    see("frames", ({ targetId, frames }) => this.#masksChanged(targetId, frames));
+    see("queue", () => this.#display.showState());
 
     this.#comparing.listen(() => this.#isAlive(), signal);
 
@@ -209,8 +213,6 @@ class Canvas {
       theme.observe(node, { attributes: true, attributeFilter: ["class", "data-theme"] });
     }
     signal.addEventListener("abort", () => theme.disconnect());
-    const leaving = (event) => this.#sync.hasUnsaved() && event.preventDefault();
-    addEventListener("beforeunload", leaving, { signal });
 
     const { player } = this.#parts;
     this.#takeKeysBack = listenToKeys(keys, this.#actions, {
@@ -247,7 +249,6 @@ class Canvas {
     this.#frames.setClip(null);
     for (const part of [this.#screen, this.#actions, this.#stage, this.#timeline, this.#comparing])
       part.close();
-    this.#sync.close();
     this.#draft.close();
     delete this.#root.refscribeCanvas;
   }
@@ -263,7 +264,7 @@ class Canvas {
     if (clip?.id !== this.#clipId) this.#openClip(clip);
     if (clip) {
       const targets = session.clip.targets.map((target) => target.id);
-      this.#sync.open(clip.id, sizeOf(clip), targets, session.targetId);
+      edits.open(clip.id, targets, session.targetId);
     }
     this.#targetChanged();
     if ((session.draft?.query ?? null) !== this.#draft.query) this.#draftChanged();
@@ -329,7 +330,7 @@ class Canvas {
     this.#overlayChanged(frames);
     if (targetId !== session.targetId) return;
     this.#comparing.masksChanged();
-    this.#screen.answered(this.#sync.frame(targetId, this.#actions.here).queue.length === 0);
+    this.#screen.answered(edits.frame(targetId, this.#actions.here).queue.length === 0);
     this.#display.showState();
   }
 

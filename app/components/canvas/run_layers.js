@@ -52,8 +52,8 @@ export class RunLayers {
   }
 
   /** A running draft delivered frames. */
-  delivered(id) {
-    if (this.#own.has(id)) this.update();
+  delivered(id, frames) {
+    this.#own.get(id)?.delivered(frames);
   }
 
   /** Fetch soft maps around the playhead while they are of use. */

@@ -21,16 +21,16 @@ const WORKING = "both";
  */
 export class Scene {
   #session;
-  #sync;
+  #edits;
   #draft;
   #palette;
   #layers = null;
   #caches = new Map(); // what is shown -> OverlayCache, or HeatCache
   #style = { opacity: 0.45, grain: 1 };
 
-  constructor(session, sync, draft, palette) {
+  constructor(session, edits, draft, palette) {
     this.#session = session;
-    this.#sync = sync;
+    this.#edits = edits;
     this.#draft = draft;
     this.#palette = palette;
     this.hidden = false;
@@ -152,7 +152,7 @@ export class Scene {
     return (clip?.targets ?? [])
       .filter((target) => target.id !== targetId)
       .map(({ id, number }) => ({
-        runs: this.#sync.frame(id, frameIndex).target.runs,
+        runs: this.#edits.frame(id, frameIndex).target.runs,
         colour: otherTarget(number),
         manner: "faint",
       }))
@@ -161,9 +161,9 @@ export class Scene {
 
   #layerSource(frameIndex, layer, editing = null) {
     const { targetId } = this.#session;
-    const state = targetId ? this.#sync.frame(targetId, frameIndex) : null;
-    const strokes = state ? pendingStrokes(state, layer) : [];
-    const runs = state?.[layer].runs ?? [];
+    const state = this.#edits.frame(targetId, frameIndex);
+    const strokes = pendingStrokes(state, layer);
+    const { runs } = state[layer];
     if (!runs.length && !strokes.length && layer !== editing) return null;
     const colour = this.#palette.rgb(`--rs-${layer}`);
     return { layer, runs, strokes, colour, manner: layer === "ignore" ? "hatch" : "fill" };
@@ -277,7 +277,6 @@ export class Scene {
   }
 
   #clicks(frameIndex) {
-    const { targetId } = this.#session;
-    return targetId ? shownClicks(this.#sync.frame(targetId, frameIndex)) : [];
+    return shownClicks(this.#edits.frame(this.#session.targetId, frameIndex));
   }
 }

@@ -12,22 +12,19 @@ const LEAST_LASSO_STEP = 0.5; // frame pixels
 
 export class Tools {
   #session;
-  #sync;
+  #edits;
   #scene;
-  #needTarget;
   #gesture = null;
-  #previewing = false;
+  #previewing = null; // the run of previews since Alt was pressed
   #nextPreview = null;
 
   /**
-   * @param {object} parts session, sync, scene; `needTarget` resolves to the target to edit, made
-   *   if there is none; `changed` is called when the overlay or the choice of tool changed
+   * @param {object} parts session, edits, scene; `changed` is called when the overlay or the choice of tool changed
    */
-  constructor({ session, sync, scene, needTarget, changed }) {
+  constructor({ session, edits, scene, changed }) {
     this.#session = session;
-    this.#sync = sync;
+    this.#edits = edits;
     this.#scene = scene;
-    this.#needTarget = needTarget;
     this.changed = changed;
     this.tool = "positive";
     this.layer = "target";
@@ -139,13 +136,13 @@ export class Tools {
   }
 
   #clicksOf(frameIndex) {
-    const { targetId } = this.#session;
-    return targetId ? shownClicks(this.#sync.frame(targetId, frameIndex)) : [];
+    return shownClicks(this.#edits.frame(this.#session.targetId, frameIndex));
   }
 
-  async #submit(frameIndex, edit) {
-    const targetId = this.#session.targetId ?? (await this.#needTarget());
-    if (targetId) this.#sync.edit(targetId, frameIndex, edit);
+  /** The first edit of a clip without a target makes one. */
+  #submit(frameIndex, order) {
+    const { clip, targetId } = this.#session;
+    this.#edits.edit(clip.clip.id, targetId, frameIndex, order);
     this.changed();
   }
 
@@ -203,6 +200,7 @@ export class Tools {
         layer: gesture.layer,
         value: gesture.value,
         touched: encode(gesture.touched),
+        size: this.size,
       });
     }
   }
@@ -213,7 +211,8 @@ export class Tools {
     if (this.paints || this.tool === "box" || !targetId || !isInside(point, this.size)) return;
     this.#nextPreview = { point, frameIndex, targetId };
     if (this.#previewing) return;
-    this.#previewing = true;
+    const mine = {};
+    this.#previewing = mine;
     try {
       while (this.#nextPreview) {
         const asked = this.#nextPreview;
@@ -223,21 +222,22 @@ export class Tools {
           positive: this.tool === "positive",
         };
         const clicks = [...this.#clicksOf(asked.frameIndex), click];
-        const runs = await this.#sync.preview(asked.targetId, asked.frameIndex, clicks);
-        if (!this.#previewing) return; // Alt was let go meanwhile
+        const runs = await this.#edits.preview(asked.targetId, asked.frameIndex, clicks);
+        if (this.#previewing !== mine) return; // Alt was let go, and perhaps pressed again
+        if (runs === null) continue;
         this.#scene.preview = { frameIndex: asked.frameIndex, runs };
         this.changed();
       }
     } catch (error) {
-      this.#session.notice(error.message, "error");
+      if (this.#previewing === mine) this.#session.notice(error.message, "error");
     } finally {
-      this.#previewing = false;
+      if (this.#previewing === mine) this.#previewing = null;
     }
   }
 
   clearPreview() {
     this.#nextPreview = null;
-    this.#previewing = false;
+    this.#previewing = null;
     if (!this.#scene.preview) return;
     this.#scene.preview = null;
     this.changed();

@@ -27,10 +27,13 @@ export function address(path) {
 
 /**
  * @param {string} path
- * @param {{method?: string, body?: any, type?: string}} options
+ * @param {{method?: string, body?: any, type?: string, edit?: string}} options `edit` names an edit
+ *   of masks: asked for twice under one name, it is done once
  */
-async function send(path, { method = "GET", body, type } = {}) {
+async function send(path, { method = "GET", body, type, edit } = {}) {
+  /** @type {Record<string, string>} */
   const headers = { "X-Tab": tabId };
+  if (edit) headers["X-Edit"] = edit;
   if (type) headers["Content-Type"] = type;
   let reply;
   try {
@@ -54,9 +57,9 @@ export function refusal(status, text) {
   return new ApiError(sentence, { code: said?.code ?? "failed", status });
 }
 
-async function json(path, method, body = undefined) {
-  /** @type {{method: string, body?: string, type?: string}} */
-  const options = { method };
+async function json(path, method, body = undefined, edit = undefined) {
+  /** @type {{method: string, body?: string, type?: string, edit?: string}} */
+  const options = { method, edit };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.type = "application/json";
@@ -68,14 +71,21 @@ async function json(path, method, body = undefined) {
 
 export const api = {
   get: (path) => json(path, "GET"),
-  post: (path, body = {}) => json(path, "POST", body),
+  post: (path, body = {}, edit = undefined) => json(path, "POST", body, edit),
   patch: (path, body) => json(path, "PATCH", body),
   remove: (path) => json(path, "DELETE"),
 
   /** Masks as run lengths: bytes back, an ArrayBuffer. `body` is bytes, or {json: value} for clicks. */
-  async binary(path, { method = "GET", body } = /** @type {{method?: string, body?: any}} */ ({})) {
-    /** @type {{method: string, body?: any, type?: string}} */
-    const options = { method, body };
+  async binary(
+    path,
+    {
+      method = "GET",
+      body,
+      edit,
+    } = /** @type {{method?: string, body?: any, edit?: string}} */ ({}),
+  ) {
+    /** @type {{method: string, body?: any, type?: string, edit?: string}} */
+    const options = { method, body, edit };
     if (body?.json !== undefined) {
       options.body = JSON.stringify(body.json);
       options.type = "application/json";

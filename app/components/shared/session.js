@@ -8,10 +8,11 @@
  *   clip        a clip was opened or its facts changed {reopened: true when it is another clip}
  *   target, expression, draft, frame {frameIndex, from}, threshold {threshold}
  *   range       in and out of the clip {first, last}
- *   masks       masks changed elsewhere or by a job {target_id, frames, revision}
+ *   masks       masks changed {clip_id, target_id: null for all of the clip, frames: null for all}
  *   draft-frames  a running draft delivered {draft_id, frames}
  *   tab {name} (of the right panel), ready, load-failed {message}, opening {id}, engine (segmenter or refiner chosen), theme {dark}
- *   job {job}, upload, worker {state, message}, connection {up}, saved {state, at}, notice {text, kind, action}
+ *   job {job}, upload, worker {state, message}, connection {up}, notice {text, kind, action}
+ *   saved {state: "saving" | "saved" | "failed" | "", at, unsaved: edits not in the store}
  */
 
 import { address, api, ApiError, tabId } from "./api.js";
@@ -25,6 +26,7 @@ export class Session extends EventTarget {
   ready = false;
   annotator = "";
   workspace = "";
+  workspaceId = "";
   version = "";
   segmenters = [];
   refiners = [];
@@ -51,8 +53,8 @@ export class Session extends EventTarget {
   worker = { state: "up", message: "" };
 
   #opening = 0;
-  #saves = 0;
-  #saveFailed = false;
+  #changes = 0; // under way, other than edits of masks
+  #edits = { waiting: 0, kept: 0 };
   #savedAt = null;
   #asked = new Map(); // jobs this tab asked for: id -> how to ask again, or null
   #live = null;
@@ -81,6 +83,7 @@ export class Session extends EventTarget {
       Object.assign(this, {
         annotator: facts.annotator,
         workspace: facts.workspace,
+        workspaceId: facts.workspace_id,
         version: facts.version,
         segmenters: facts.segmenters,
         refiners: facts.refiners,
@@ -266,36 +269,51 @@ export class Session extends EventTarget {
     this.#say("notice", { text, kind, action });
   }
 
-  /** A change is on its way to the store; balance each call with saved(), or saved(error). */
-  saving() {
-    this.#saves += 1;
+  /**
+   * How many edits of masks the store has not acknowledged.
+   *
+   * @param {{waiting: number, kept: number}} edits `kept`: not before the person or the server does
+   *   something about them
+   */
+  setEdits(edits) {
+    this.#edits = edits;
     this.#saySaved();
   }
 
-  saved(error = null) {
-    this.#saves = Math.max(0, this.#saves - 1);
-    this.#saveFailed = error !== null;
-    if (!error) this.#savedAt = new Date();
+  /** The store acknowledged something just now. */
+  noteSaved() {
+    this.#savedAt = new Date();
     this.#saySaved();
   }
 
+  /** Saved is said only when the store has acknowledged everything. */
   #saySaved() {
-    const rest = this.#saveFailed ? "failed" : this.#savedAt ? "saved" : "";
-    this.#say("saved", { state: this.#saves ? "saving" : rest, at: this.#savedAt });
+    const { waiting, kept } = this.#edits;
+    const rest = this.#savedAt ? "saved" : "";
+    const state = kept ? "failed" : waiting || this.#changes ? "saving" : rest;
+    this.#say("saved", { state, at: this.#savedAt, unsaved: waiting + kept });
   }
 
   /** Run a change under the header's "saving ... saved"; a refusal is shown and answered with null. */
   async change(work) {
-    this.saving();
-    const result = await this.request(work);
-    this.#saves -= 1;
-    // A refused change leaves nothing unsaved behind: what was typed is back in its field.
-    if (result !== null) {
-      this.#saveFailed = false;
-      this.#savedAt = new Date();
-    }
+    this.#changes += 1;
     this.#saySaved();
-    return result;
+    try {
+      const result = await this.request(work);
+      // A refused change leaves nothing unsaved behind: what was typed is back in its field.
+      if (result !== null) this.#savedAt = new Date();
+      return result;
+    } finally {
+      this.#changes -= 1;
+      this.#saySaved();
+    }
+  }
+
+  /** Resolves once no change is under way that a key pressed now may count on. */
+  async changed() {
+    while (this.#changes) {
+      await new Promise((resolve) => this.addEventListener("saved", resolve, { once: true }));
+    }
   }
 
   /** Ask the server for something that is no edit; a refusal is shown and answered with null. */
@@ -310,11 +328,11 @@ export class Session extends EventTarget {
   }
 
   /** Masks changed by a request of this tab: the live channel's echo is left out, so say it here. */
-  changedHere(targetId, frames, revision = null) {
-    if (!this.clip || !frames.length) return;
-    if (revision !== null) this.clip.revision = revision;
-    const detail = { clip_id: this.clip.clip.id, target_id: targetId, frames, revision };
-    this.#say("masks", detail);
+  changedHere(clipId, targetId, frames) {
+    if (!frames.length) return;
+    if (clipId === this.clip?.clip.id) {
+      this.#say("masks", { clip_id: clipId, target_id: targetId, frames });
+    }
     this.reloadClipsSoon();
   }
 
@@ -436,9 +454,8 @@ export class Session extends EventTarget {
     if (!this.ready) return this.#load();
     try {
       await Promise.all([this.reloadClips(), this.#reloadJobs(), this.reloadClip()]);
-      if (this.targetId !== null) {
-        this.#say("masks", { clip_id: this.clip?.clip.id, target_id: this.targetId, frames: null });
-      }
+      if (this.clip)
+        this.#say("masks", { clip_id: this.clip.clip.id, target_id: null, frames: null });
     } catch (error) {
       this.#quiet(error);
     }

@@ -3,7 +3,7 @@
 import { address, api } from "../shared/api.js";
 import { comparison } from "../shared/the_comparison.js";
 import { element } from "../shared/dom.js";
-import { count } from "./controls.js";
+import { count } from "../shared/words.js";
 import { readFrames, spread } from "./frame_choice.js";
 import { session } from "../shared/session.js";
 

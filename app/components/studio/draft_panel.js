@@ -5,9 +5,11 @@
 import { api } from "../shared/api.js";
 import { ask } from "./dialogs.js";
 import { element, listen } from "../shared/dom.js";
-import { count, iconButton } from "./controls.js";
+import { count } from "../shared/words.js";
+import { iconButton } from "./controls.js";
 import { queryChoice } from "./query_choice.js";
 import { session } from "../shared/session.js";
+import { edits } from "../canvas/edits/the_edits.js";
 
 export function mountDraftPanel(root) {
   const list = element("ul", { class: "rs-drafts", "aria-label": "Drafts" });
@@ -187,20 +189,23 @@ export function mountDraftPanel(root) {
         ? [session.frameIndex, session.frameIndex]
         : range;
     const [first, last] = range === null ? all : chosen;
-    const { threshold } = session;
-    const body = { first, last, threshold, overwrite_edited: overwrite };
-    const reply = await session.change(() => api.post(`/api/drafts/${draft.id}/accept`, body));
+    const { threshold, clip } = session;
+    const expression = clip.expressions.find((each) => each.id === draft.expression_id);
+    const place = { clipId: clip.clip.id, targetId: expression.target_id, first, last };
+    const order = {
+      kind: /** @type {const} */ ("accept"),
+      draftId: draft.id,
+      threshold,
+      overwrite,
+    };
+    const reply = await edits.add({ ...place, ...order });
     if (!reply) return;
-    const frames = (reply.versions ?? []).map((each) => each.frame_index);
-    const targetId = session.clip.expressions.find(
-      (each) => each.id === draft.expression_id,
-    )?.target_id;
-    session.changedHere(targetId, frames, reply.revision);
-    const left = last - first + 1 - new Set(frames).size;
+    const frames = new Set(reply.versions.map((each) => each.frame_index)).size;
+    const left = last - first + 1 - frames;
     const kept =
       left > 0 ? `; ${count(left, "frame")} left as ${left === 1 ? "it was" : "they were"}` : "";
-    session.notice(`Accepted on ${count(new Set(frames).size, "frame")}${kept}.`);
-    session.showDraft(null);
+    session.notice(`Accepted on ${count(frames, "frame")}${kept}.`);
+    if (session.draftId === draft.id) session.showDraft(null);
   }
 
   async function discard(draft) {

@@ -2,8 +2,9 @@
 
 import { address, api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
-import { count } from "./controls.js";
+import { count } from "../shared/words.js";
 import { session } from "../shared/session.js";
+import { afterEdits } from "./waiting.js";
 
 export const EXPORT_BUTTON = "rs-export";
 let lastJob = null;
@@ -22,6 +23,7 @@ export async function startExport(which, step, formats) {
 }
 
 async function ask(body) {
+  if (!(await afterEdits(null, "Exporting"))) return;
   const reply = await session.request(() => api.post("/api/export", body));
   if (!reply) return;
   lastJob = reply.job.id;

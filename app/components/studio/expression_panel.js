@@ -3,7 +3,8 @@
 import { api } from "../shared/api.js";
 import { ask } from "./dialogs.js";
 import { element, listen } from "../shared/dom.js";
-import { count, iconButton, picker } from "./controls.js";
+import { count } from "../shared/words.js";
+import { iconButton, picker } from "./controls.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
 

@@ -3,7 +3,8 @@
 import { api } from "../shared/api.js";
 import { CLIP_STATES } from "./clip_list.js";
 import { element, listen } from "../shared/dom.js";
-import { count, duration, icon, picker } from "./controls.js";
+import { count, duration } from "../shared/words.js";
+import { icon, picker } from "./controls.js";
 import { openKeySheet } from "./key_sheet.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
@@ -72,8 +73,12 @@ export function mountHeader(root) {
       minute: "2-digit",
       hour12: false,
     });
-    saved.textContent =
-      { saving: "saving …", saved: `saved ${time}`, failed: "not saved" }[detail.state] ?? "";
+    const words = {
+      saving: "saving …",
+      saved: `saved ${time}`,
+      failed: `not saved: ${count(detail.unsaved, "edit")}`,
+    };
+    saved.textContent = words[detail.state] ?? "";
     saved.dataset.state = detail.state;
   });
 

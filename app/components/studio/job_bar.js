@@ -4,7 +4,8 @@
 
 import { api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
-import { duration, iconButton } from "./controls.js";
+import { duration } from "../shared/words.js";
+import { iconButton } from "./controls.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
 import { uploads } from "./uploads.js";

@@ -7,13 +7,17 @@ import { element, listen } from "../shared/dom.js";
 import { keys } from "../shared/keys.js";
 import { reasonOf } from "./segment_form.js";
 import { session } from "../shared/session.js";
+import { edits } from "../canvas/edits/the_edits.js";
+import { afterEdits } from "./waiting.js";
 
 export const GO_BUTTON = "rs-propagate";
 
 /** Why nothing can be propagated now, as a sentence; "" when it can. */
 export function whyNotPropagate() {
   if (!session.clip) return "Open a clip first.";
-  if (session.targetId === null) return "Type an expression first: a mask belongs to its target.";
+  if (session.targetId === null && !edits.isMakingTarget(session.clip.clip.id)) {
+    return "Type an expression first: a mask belongs to its target.";
+  }
   const engine = session.refiners.find((each) => each.name === session.refiner);
   if (engine && !engine.ready) return reasonOf(engine);
   const busy = session.runningJobs.some(
@@ -45,10 +49,15 @@ export async function propagate(direction, also) {
     overwrite: also.includes("overwrite"),
     anew: also.includes("anew"),
   };
-  const targets = also.includes("all")
-    ? session.clip.targets.map((target) => target.id)
-    : [session.targetId];
-  for (const targetId of targets) await ask(targetId, body);
+  const clipId = session.clip.clip.id;
+  const { targetId, frameIndex } = session;
+  const others = session.clip.targets.map((target) => target.id);
+  const place = { clipId, first: frameIndex, last: frameIndex };
+  const targets = also.includes("all") && others.length ? others : [targetId];
+  for (const each of targets) {
+    if (!(await afterEdits({ ...place, targetId: each }, "Propagating"))) return;
+    await ask(each ?? edits.targetMadeFor(clipId), body);
+  }
 }
 
 async function ask(targetId, body) {
@@ -82,6 +91,7 @@ export function mountPropagateState(root) {
   );
   draw();
   listen(root, session, ["ready", "engine", "clip", "target", "job", "range", "frame"], draw);
+  listen(root, edits, ["queue"], draw);
   keys.on("propagate", () => {
     const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(GO_BUTTON));
     if (button && !button.disabled) button.click();

@@ -5,6 +5,8 @@ import { element, listen } from "../shared/dom.js";
 import { keys } from "../shared/keys.js";
 import { lookList, REASONS } from "../shared/look_list.js";
 import { session } from "../shared/session.js";
+import { edits } from "../canvas/edits/the_edits.js";
+import { afterEdits } from "./waiting.js";
 
 export function mountReviewPanel(root) {
   const frame = element("p", { class: "rs-review-frame rs-number" });
@@ -79,15 +81,13 @@ export function mountReviewPanel(root) {
 }
 
 /** Say of every frame of the range that the target is not in view; one step of undo. */
-async function markAbsent() {
-  const [first, last] = session.range;
-  const frames = Array.from({ length: last - first + 1 }, (_, place) => first + place);
-  const { targetId } = session;
-  const reply = await session.change(() =>
-    api.post(`/api/targets/${targetId}/verify`, { frames, verified: true, empty: true }),
-  );
-  if (reply)
-    session.dispatchEvent(new CustomEvent("masks", { detail: { target_id: targetId, frames } }));
+function markAbsent() {
+  edits.add({ ...place(...session.range), kind: "verify", verified: true, empty: true });
+}
+
+/** Frames `first` to `last` of the target worked on. */
+function place(first, last) {
+  return { clipId: session.clip.clip.id, targetId: session.targetId, first, last };
 }
 
 const LISTED = 8;
@@ -197,14 +197,8 @@ function mountRepair() {
   );
 
   /** Take the masks of a range away, target and Ignore; one step of undo. */
-  async function clear(first, last) {
-    const { targetId } = session;
-    const reply = await session.change(() =>
-      api.post(`/api/targets/${targetId}/clear`, { first, last }),
-    );
-    if (!reply) return;
-    const frames = [...new Set(reply.versions.map((each) => each.frame_index))];
-    session.dispatchEvent(new CustomEvent("masks", { detail: { target_id: targetId, frames } }));
+  function clear(first, last) {
+    edits.add({ ...place(first, last), kind: "clear" });
   }
 
   function choose() {
@@ -215,8 +209,10 @@ function mountRepair() {
 
   async function run(first, last) {
     const body = { operation: operation.value, pixels: Number(pixels.value), first, last };
+    const where = place(first, last);
+    if (!(await afterEdits(where, "Repairing"))) return;
     const reply = await session.request(() =>
-      api.post(`/api/targets/${session.targetId}/repair`, body),
+      api.post(`/api/targets/${where.targetId}/repair`, body),
     );
     if (reply) session.takeJob(reply.job);
   }

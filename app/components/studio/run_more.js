@@ -4,7 +4,7 @@ import { api } from "../shared/api.js";
 import { comparison } from "../shared/the_comparison.js";
 import { ANNOTATION, MOST_RUNS } from "../shared/comparison.js";
 import { element } from "../shared/dom.js";
-import { count } from "./controls.js";
+import { count } from "../shared/words.js";
 import { reasonOf } from "./segment_form.js";
 import { session } from "../shared/session.js";
 

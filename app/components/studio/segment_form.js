@@ -99,7 +99,8 @@ export function mountSegmentState(root) {
   draw();
   listen(root, session, ["ready", "engine", "clip", "expression", "job", "draft"], draw);
   // The Gradio button presses itself: it alone knows what the seed field holds.
-  keys.on("run", () => {
+  keys.on("run", async () => {
+    await session.changed(); // an expression just typed is on its way
     const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(RUN_BUTTON));
     if (button && !button.disabled) button.click();
     else session.notice(whyNotRun() || "Open the Draft tab to run a segmenter.");

@@ -1,0 +1,20 @@
+/** The page's one queue of edits, with the browser's journal behind it. */
+
+import { api } from "../../shared/api.js";
+import { session } from "../../shared/session.js";
+import { Edits } from "./edits.js";
+import { Journal } from "./journal.js";
+
+export const edits = new Edits(api, session);
+
+let kept = false;
+session.addEventListener("ready", async () => {
+  if (kept) return; // the server was asked again after a failure
+  kept = true;
+  await edits.keepIn(await Journal.open(session.workspaceId));
+});
+
+// What is not saved is kept by the browser, but only this page shows it: ask before it is left.
+globalThis.addEventListener?.("beforeunload", (event) => {
+  if (edits.hasUnsaved()) event.preventDefault();
+});

@@ -1,0 +1,15 @@
+/** How numbers are said. */
+
+/** "3 frames", "1 frame". */
+export function count(number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+/** Seconds as "0:07" or "1:02:03". */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 60) % 60, whole % 60];
+  const hours = Math.floor(whole / 3600);
+  const tail = parts.map((part) => String(part).padStart(2, "0"));
+  return hours ? `${hours}:${tail.join(":")}` : `${parts[0]}:${tail[1]}`;
+}
