@@ -361,6 +361,11 @@ export class Edits extends EventTarget {
 
   // -- what did not get there ------------------------------------------------------------------
 
+  /** The edits on their way, oldest first. @returns {readonly Edit[]} */
+  get waiting() {
+    return this.#queue;
+  }
+
   /** Whether anything here is not in the store yet. */
   hasUnsaved() {
     return this.#queue.length > 0;

@@ -1,0 +1,207 @@
+"""Somebody who annotates fast and at random, through a real page."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Error, Page
+
+from tests.journey import steps
+from tests.journey.clips import FRAMES, HEIGHT, WIDTH
+from tests.soak.ledger import Ledger
+
+SIZE = (HEIGHT, WIDTH)
+
+WATCH_QUEUE = """async () => {
+  const { edits } = await import(new URL('studio/canvas/edits/the_edits.js', document.baseURI));
+  const { session } = await import(new URL('studio/shared/session.js', document.baseURI));
+  let before = new Map();
+  const facts = ({ id, kind }) => ({ id, kind });
+  const look = () => {
+    const now = new Map(edits.waiting.map((edit) => [edit.id, edit]));
+    const made = [...now.values()].filter(({ id }) => !before.has(id));
+    const gone = [...before.values()].filter(({ id }) => !now.has(id));
+    before = now;
+    if (made.length) window.tellSoak('made', made.map(facts));
+    if (gone.length) window.tellSoak('gone', gone.map(facts));
+  };
+  edits.addEventListener('queue', look);
+  look();
+  window.soak = { edits, session };
+}"""
+
+SHOWN = """() => {
+  const { edits, session } = window.soak;
+  const saved = document.querySelector('.rs-saved')?.dataset.state;
+  if (saved !== 'saved' || edits.waiting.length || !session.clip) return [];
+  return session.clip.targets.flatMap(({ id }) =>
+    [...edits.frames(id)].flatMap(([frame, state]) =>
+      [state.target, state.ignore]
+        .filter(({ version }) => version > 0)
+        .map(({ layer, version, verified, runs }) => ({
+          target_id: id, layer, frame_index: frame, version, verified, runs: [...runs],
+        }))));
+}"""
+
+GIVE_UP = """() => {
+  const { edits } = window.soak;
+  const button = [...document.querySelectorAll('.rsc-unsaved button')]
+    .find((each) => !each.hidden && each.innerText === 'Discard');
+  if (!edits.problem || !button) return [];
+  const before = edits.waiting.map(({ id, kind }) => ({ id, kind }));
+  button.click();
+  const left = new Set(edits.waiting.map(({ id }) => id));
+  return before.filter(({ id }) => !left.has(id));
+}"""
+
+
+class Annotator:
+    """One tab and the hand that works in it."""
+
+    def __init__(self, page: Page, ledger: Ledger, chance: random.Random, clips: int) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.acts = 0
+        self._ledger = ledger
+        self._chance = chance
+        self._clips = clips
+        page.set_default_timeout(5_000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.expose_function("tellSoak", ledger.hear)
+
+    def arrive(self, address: str) -> None:
+        """Open the page, as it is opened in the morning, and take what another page left."""
+        self.page.goto(address, timeout=60_000)
+        self._settle_in()
+
+    def _settle_in(self) -> None:
+        self.page.wait_for_selector(".rsc-counter", timeout=60_000)
+        self.page.evaluate(WATCH_QUEUE)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the page says that everything is saved, or has had nothing to save."""
+        return bool(
+            self.page.evaluate(
+                "() => window.soak.edits.waiting.length === 0"
+                " && window.soak.edits.recovered.length === 0"
+            )
+        )
+
+    def act(self) -> None:
+        """Do one thing; what the page cannot do just now is left."""
+        acts: list[tuple[int, Callable[[], None]]] = [
+            (30, self._stroke),
+            (8, self._click),
+            (14, self._step),
+            (8, self._verify),
+            (7, lambda: self.page.keyboard.press("z")),
+            (4, lambda: self.page.keyboard.press("Shift+Z")),
+            (8, self._other_clip),
+            (5, self._layer),
+            (2, self._reload),
+            (2, self._offline),
+            (2, self._absent),
+            (1, self._propagate),
+            (1, self._other_engine),
+            (10, self.see_to_problems),
+            (8, self.note_what_is_saved),
+        ]
+        weights = [weight for weight, _ in acts]
+        ((_, act),) = self._chance.choices(acts, weights)
+        self.acts += 1
+        act()
+
+    def _point(self) -> tuple[float, float]:
+        return self._chance.uniform(5, WIDTH - 5), self._chance.uniform(5, HEIGHT - 5)
+
+    def _stroke(self) -> None:
+        self.page.keyboard.press(self._chance.choice("bbbel"))
+        points = [self._point() for _ in range(self._chance.randint(2, 4))]
+        steps.drag(self.page, SIZE, *points)
+
+    def _click(self) -> None:
+        self.page.keyboard.press(self._chance.choice("112"))
+        for _ in range(self._chance.randint(1, 2)):
+            self.page.mouse.click(*steps.screen_point(self.page, *self._point(), SIZE))
+
+    def _step(self) -> None:
+        for _ in range(self._chance.randint(1, 3)):
+            self.page.keyboard.press(self._chance.choice(["ArrowRight", "ArrowLeft"]))
+        if self._chance.random() < 0.1:
+            self.page.keyboard.press(self._chance.choice(["Home", "End"]))
+
+    def _verify(self) -> None:
+        self.page.keyboard.press("Shift+V" if self._chance.random() < 0.2 else "v")
+
+    def _other_clip(self) -> None:
+        self.page.keyboard.press(self._chance.choice(["PageDown", "PageUp"]))
+
+    def _layer(self) -> None:
+        self.page.keyboard.press("b")
+        self.page.keyboard.press("Tab")
+
+    def _absent(self) -> None:
+        self.page.keyboard.press("[")
+        self.page.keyboard.press("ArrowRight")
+        self.page.keyboard.press("]")
+        steps.tab(self.page, "Review")
+        self.page.locator(".rs-review button", has_text="Absent").click()
+
+    def _propagate(self) -> None:
+        self.page.keyboard.press("p")
+
+    def _other_engine(self) -> None:
+        self.page.evaluate(
+            "() => { const { session } = window.soak;"
+            " const ready = session.refiners.filter((each) => each.ready);"
+            " session.setRefiner(ready[Math.floor(Math.random() * ready.length)].name); }"
+        )
+
+    def _reload(self) -> None:
+        self.page.reload(timeout=60_000)
+        self._settle_in()
+
+    def _offline(self) -> None:
+        self.page.context.set_offline(True)
+        for _ in range(self._chance.randint(1, 4)):
+            self._stroke()
+            self._step()
+        time.sleep(self._chance.uniform(0, 1.5))
+        self.page.context.set_offline(False)
+
+    def see_to_problems(self) -> None:
+        """Read what the page says of edits that are not saved, and decide."""
+        if not self.page.evaluate(
+            "() => Boolean(window.soak.edits.problem || window.soak.edits.recovered.length)"
+        ):
+            return
+        notice = self.page.locator(".rsc-unsaved")
+        save = notice.get_by_role("button", name="Save", exact=True)
+        if save.is_visible():
+            save.click()
+            return
+        retry = notice.get_by_role("button", name="Retry")
+        if retry.is_visible() and self._chance.random() < 0.7:
+            retry.click()
+            return
+        self._ledger.hear("given-up", self.page.evaluate(GIVE_UP))
+
+    def note_what_is_saved(self) -> None:
+        """Where the page says "saved", remember every mask that it shows."""
+        self._ledger.claim(self.page.evaluate(SHOWN))
+
+
+def patiently(act: Callable[[], None]) -> str | None:
+    """Do something on a page whose server or browser may just have died; the reason it failed."""
+    try:
+        act()
+    except (Error, AssertionError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+assert FRAMES >= 12, "the clips are long enough to walk about in"
