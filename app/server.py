@@ -37,6 +37,20 @@ from app.workers.tasks import model_tasks, store_tasks
 from app.workers.worker import Worker
 from model.segmenter import ModelError
 
+ROUTES = (
+    clip_routes,
+    mask_routes,
+    click_routes,
+    draft_routes,
+    query_routes,
+    job_routes,
+    export_routes,
+    compare_routes,
+    repair_routes,
+    attention_routes,
+    source_routes,
+)
+"""Everything below /api but the live channel."""
 COMPONENTS = Path(__file__).parent / "components"
 STATIC_TYPES = {
     ".js": "text/javascript",
@@ -88,19 +102,7 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         app.add_exception_handler(kind, _answer_failure)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    for routes in (
-        clip_routes,
-        mask_routes,
-        click_routes,
-        draft_routes,
-        query_routes,
-        job_routes,
-        export_routes,
-        compare_routes,
-        repair_routes,
-        attention_routes,
-        source_routes,
-    ):
+    for routes in ROUTES:
         app.include_router(routes(services))
     app.include_router(live_route(services.live))
     app.include_router(static_routes())

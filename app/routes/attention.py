@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from app.parameters import Id
 from app.routes.newest import Newest
 from app.services import Services, tab_of
 from app.workers.worker import Priority
@@ -19,7 +20,7 @@ def attention_routes(services: Services) -> APIRouter:
     wishes = Newest()  # a list asked for again after an edit takes the place of the one before
 
     @router.get("/targets/{target_id}/attention")
-    def attention(target_id: int, request: Request) -> dict[str, Any]:
+    def attention(target_id: Id, request: Request) -> dict[str, Any]:
         services.workspace.targets.get(target_id)
         call = services.files.submit("attention", Priority.PROPAGATION, target_id=target_id)
         wishes.ask(tab_of(request), call.cancel)

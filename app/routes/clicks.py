@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, FiniteFloat
+from pydantic import BaseModel, Field
 
 from annotation_store import runs
 from annotation_store.edits import MaskChange
 from annotation_store.errors import StaleMaskError
 from annotation_store.masks import StoredMask
 from app.notices import RefusedError
+from app.parameters import FrameIndex, Id, Pixels, Version, Word
 from app.routes import wire
 from app.routes.newest import Newest
 from app.routes.replies import apply_edit, binary, clip_of
@@ -31,28 +32,28 @@ MOST_CLICKS = 200
 
 
 class ClickPoint(BaseModel):
-    x: FiniteFloat
-    y: FiniteFloat
+    x: Pixels
+    y: Pixels
     positive: bool
 
 
 class Clicks(BaseModel):
     clicks: list[ClickPoint] = Field(max_length=MOST_CLICKS)
-    seen: int
-    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None = None
-    refiner: str | None = None
+    seen: Version
+    box: tuple[Pixels, Pixels, Pixels, Pixels] | None = None
+    refiner: Word | None = None
     preview: bool = False
 
 
 class Redrawing(BaseModel):
-    seen: int
-    refiner: str | None = None
+    seen: Version
+    refiner: Word | None = None
 
 
 class Playhead(BaseModel):
-    clip_id: int
-    frame_index: int
-    refiner: str | None = None
+    clip_id: Id
+    frame_index: FrameIndex
+    refiner: Word | None = None
 
 
 def click_routes(services: Services) -> APIRouter:
@@ -80,7 +81,7 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
     previews = Newest()
 
     @router.post("/targets/{target_id}/frames/{frame_index}/clicks")
-    def click(target_id: int, frame_index: int, wanted: Clicks, request: Request) -> Response:
+    def click(target_id: Id, frame_index: FrameIndex, wanted: Clicks, request: Request) -> Response:
         clip = clip_of(services, target_id)
         if not 0 <= frame_index < clip.frame_count:
             raise RefusedError(f"The clip has no frame {frame_index}.", code="missing", status=404)
@@ -145,7 +146,9 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/targets/{target_id}/frames/{frame_index}/redraw")
-    def redraw(target_id: int, frame_index: int, wanted: Redrawing, request: Request) -> Response:
+    def redraw(
+        target_id: Id, frame_index: FrameIndex, wanted: Redrawing, request: Request
+    ) -> Response:
         """Read the mask shown, roughly painted as it may be, as what it was meant to be."""
         clip = clip_of(services, target_id)
         shown = workspace.masks.load(target_id, "target", frame_index)

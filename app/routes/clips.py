@@ -17,6 +17,7 @@ from annotation_store.expressions import Expression
 from annotation_store.frames import strip_frames
 from annotation_store.targets import Target
 from app.notices import RefusedError
+from app.parameters import FrameIndex, Id, Text, Word
 from app.routes.frame_list import frame_numbers
 from app.routes.media import list_media
 from app.routes.replies import FOREVER, MOST_PACKED, packed
@@ -25,18 +26,18 @@ from app.settings import VERSION, Settings
 
 
 class ClipFacts(BaseModel):
-    name: str | None = None
-    concept: str | None = None
-    category: str | None = None
-    state: str | None = None
+    name: Text | None = None
+    concept: Text | None = None
+    category: Word | None = None
+    state: Word | None = None
 
 
 class TargetName(BaseModel):
-    name: str = ""
+    name: Text = ""
 
 
 class ExpressionText(BaseModel):
-    text: str
+    text: Text
 
 
 def clip_json(clip: Clip) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _add_clips(router: APIRouter, services: Services) -> None:
         return {"clips": [_summary_json(one) for one in workspace.clips.summary()]}
 
     @router.get("/clips/{clip_id}")
-    def clip(clip_id: int) -> dict[str, Any]:
+    def clip(clip_id: Id) -> dict[str, Any]:
         shown = workspace.clips.get(clip_id)
         return {
             "clip": clip_json(shown),
@@ -157,13 +158,13 @@ def _add_clips(router: APIRouter, services: Services) -> None:
         }
 
     @router.patch("/clips/{clip_id}")
-    def change(clip_id: int, facts: ClipFacts) -> dict[str, Any]:
+    def change(clip_id: Id, facts: ClipFacts) -> dict[str, Any]:
         changed = workspace.clips.update(clip_id, **facts.model_dump(exclude_none=True))
         services.live.say_clip(clip_id)
         return clip_json(changed)
 
     @router.delete("/clips/{clip_id}")
-    def remove(clip_id: int) -> dict[str, Any]:
+    def remove(clip_id: Id) -> dict[str, Any]:
         services.jobs.cancel_where(lambda job: job.clip_id == clip_id and job.kind != "ingest")
         workspace.clips.remove(clip_id)
         services.live.say_clips()
@@ -175,11 +176,11 @@ def _add_pictures(router: APIRouter, services: Services) -> None:
     stored = services.workspace.frames
 
     @router.get("/clips/{clip_id}/frames/{frame_index}.jpg")
-    def frame(clip_id: int, frame_index: int) -> Response:
+    def frame(clip_id: Id, frame_index: FrameIndex) -> Response:
         return _picture(stored.path(clip_id, frame_index))
 
     @router.get("/clips/{clip_id}/frames.pack")
-    def pack(clip_id: int, frames: str) -> Response:
+    def pack(clip_id: Id, frames: Text) -> Response:
         """Several frames in one reply: 32-bit words, the count and each length, then the JPEGs."""
         wanted = frame_numbers(frames)
         if len(wanted) > MOST_PACKED:
@@ -187,11 +188,11 @@ def _add_pictures(router: APIRouter, services: Services) -> None:
         return packed([_read(stored.path(clip_id, frame_index)) for frame_index in wanted])
 
     @router.get("/clips/{clip_id}/thumb.jpg")
-    def thumb(clip_id: int) -> Response:
+    def thumb(clip_id: Id) -> Response:
         return _picture(stored.thumb_path(clip_id))
 
     @router.get("/clips/{clip_id}/strip.jpg")
-    def strip(clip_id: int) -> Response:
+    def strip(clip_id: Id) -> Response:
         picture = _picture(stored.strip_path(clip_id))
         shown = strip_frames(services.workspace.clips.get(clip_id).frame_count)
         picture.headers["X-Strip-Frames"] = ",".join(str(index) for index in shown)
@@ -215,19 +216,19 @@ def _add_targets(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/clips/{clip_id}/targets")
-    def add_target(clip_id: int, wanted: TargetName) -> dict[str, Any]:
+    def add_target(clip_id: Id, wanted: TargetName) -> dict[str, Any]:
         target = workspace.targets.add(clip_id, wanted.name)
         services.live.say_clip(clip_id)
         return target_json(target)
 
     @router.patch("/targets/{target_id}")
-    def rename_target(target_id: int, wanted: TargetName) -> dict[str, Any]:
+    def rename_target(target_id: Id, wanted: TargetName) -> dict[str, Any]:
         target = workspace.targets.rename(target_id, wanted.name)
         services.live.say_clip(target.clip_id)
         return target_json(target)
 
     @router.delete("/targets/{target_id}")
-    def remove_target(target_id: int) -> dict[str, Any]:
+    def remove_target(target_id: Id) -> dict[str, Any]:
         target = workspace.targets.get(target_id)
         drafts = {
             draft.id
@@ -240,20 +241,20 @@ def _add_targets(router: APIRouter, services: Services) -> None:
         return {}
 
     @router.post("/targets/{target_id}/expressions")
-    def add_expression(target_id: int, wanted: ExpressionText, request: Request) -> dict[str, Any]:
+    def add_expression(target_id: Id, wanted: ExpressionText, request: Request) -> dict[str, Any]:
         annotator = services.annotator(request)
         expression = workspace.expressions.add(target_id, wanted.text, annotator)
         services.live.say_clip(expression.clip_id)
         return expression_json(expression)
 
     @router.patch("/expressions/{expression_id}")
-    def change_expression(expression_id: int, wanted: ExpressionText) -> dict[str, Any]:
+    def change_expression(expression_id: Id, wanted: ExpressionText) -> dict[str, Any]:
         expression = workspace.expressions.update(expression_id, wanted.text)
         services.live.say_clip(expression.clip_id)
         return expression_json(expression)
 
     @router.delete("/expressions/{expression_id}")
-    def remove_expression(expression_id: int) -> dict[str, Any]:
+    def remove_expression(expression_id: Id) -> dict[str, Any]:
         expression = workspace.expressions.get(expression_id)
         drafts = {
             draft.id

@@ -19,6 +19,7 @@ from annotation_store.formats.ref_vps import folder_names
 from app.comparing import runs as compare_runs
 from app.comparing.numbers import Kept, Pair, comparison_json, overlaps
 from app.notices import RefusedError
+from app.parameters import MOST_FRAMES, FrameIndex, Id, Seed, Share, Text, Word
 from app.routes.newest import AskedAnewError, Newest
 from app.routes.start import Segmentation, require_ready, start_segmentation
 from app.services import Services, tab_of
@@ -33,18 +34,18 @@ MOST_PAIRS = 100
 
 
 class Runs(BaseModel):
-    expression_ids: list[int] = Field(min_length=1)
-    segmenters: list[str] = Field(min_length=1)
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    expression_ids: list[Id] = Field(min_length=1, max_length=MOST_PAIRS)
+    segmenters: list[Word] = Field(min_length=1, max_length=MOST_PAIRS)
+    seed: Seed = 0
+    threshold: Share = 0.5
 
 
 class ComparisonWish(BaseModel):
     """What to take out; `frames` are those of the figure, None for a few evenly spaced."""
 
-    runs: list[str] = Field(min_length=1)
-    target_id: int | None = None
-    frames: list[int] | None = None
+    runs: list[Word] = Field(min_length=1, max_length=MOST_PAIRS)
+    target_id: Id | None = None
+    frames: list[FrameIndex] | None = Field(default=None, max_length=MOST_FRAMES)
     formats: list[ComparisonFormat] = Field(min_length=1)
 
 
@@ -69,7 +70,7 @@ def _add_numbers(router: APIRouter, services: Services) -> None:
 
     @router.get("/clips/{clip_id}/comparison", response_model=None)
     def comparison(
-        request: Request, clip_id: int, runs: str, target: int | None = None, f: bool = True
+        request: Request, clip_id: Id, runs: Text, target: Id | None = None, f: bool = True
     ) -> dict[str, Any] | Response:
         go_on = questions.ask(tab_of(request))
         compared = compare_runs.load(services.workspace, clip_id, runs.split(","), target)
@@ -84,7 +85,7 @@ def _add_runs(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/clips/{clip_id}/runs")
-    def run(clip_id: int, wanted: Runs) -> dict[str, Any]:
+    def run(clip_id: Id, wanted: Runs) -> dict[str, Any]:
         clip = workspace.clips.get(clip_id)
         chosen = dict.fromkeys(wanted.expression_ids)
         expressions = [one for one in workspace.expressions.list(clip_id) if one.id in chosen]
@@ -119,7 +120,7 @@ def _add_export(router: APIRouter, services: Services) -> None:
     exports = services.workspace.folder / "exports"
 
     @router.post("/clips/{clip_id}/comparison/export")
-    def export(clip_id: int, wanted: ComparisonWish) -> dict[str, Any]:
+    def export(clip_id: Id, wanted: ComparisonWish) -> dict[str, Any]:
         compared = compare_runs.load(services.workspace, clip_id, wanted.runs, wanted.target_id)
         require_exportable(compared, wanted.formats, wanted.frames)
         (name,) = folder_names([compared.clip.name])

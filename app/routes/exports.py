@@ -7,20 +7,23 @@ import zipfile
 from collections.abc import Iterator
 from io import RawIOBase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from app.notices import RefusedError
+from app.parameters import Id
 from app.services import Services
 from app.work.keepers import ExportKeeper
 from app.workers.worker import Priority
 
+MOST_CLIPS = 100_000
+
 
 class ExportWish(BaseModel):
-    clip_ids: list[int] | Literal["all"]
+    clip_ids: Annotated[list[Id], Field(max_length=MOST_CLIPS)] | Literal["all"]
     mask_step: Literal[1, 4] = 1
     formats: list[Literal["ref-vps", "masks", "overlay"]] = Field(["ref-vps"], min_length=1)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 
 from app.notices import RefusedError
+from app.parameters import Id
 from app.routes.start import require_ready
 from app.services import Services
 from app.work.keepers import MaskKeeper
@@ -27,7 +28,7 @@ def _add_jobs(router: APIRouter, services: Services) -> None:
         return {"jobs": [job.as_json() for job in services.jobs.all()]}
 
     @router.post("/jobs/{job_id}/{what}")
-    def change(job_id: int, what: Literal["cancel", "pause", "resume"]) -> dict[str, Any]:
+    def change(job_id: Id, what: Literal["cancel", "pause", "resume"]) -> dict[str, Any]:
         if what == "cancel":
             job = services.jobs.cancel(job_id)
         else:
@@ -41,7 +42,7 @@ def _add_propagation(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/targets/{target_id}/propagate")
-    def propagate(target_id: int, wanted: Propagation, request: Request) -> dict[str, Any]:
+    def propagate(target_id: Id, wanted: Propagation, request: Request) -> dict[str, Any]:
         target = workspace.targets.get(target_id)
         clip = workspace.clips.get(target.clip_id)
         refiner = wanted.refiner or services.settings.refiner

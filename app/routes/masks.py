@@ -13,6 +13,7 @@ from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange, Reverted
 from annotation_store.masks import Origin, StoredMask
 from app.notices import RefusedError
+from app.parameters import MOST_FRAMES, FrameIndex, Id, Text
 from app.routes import wire
 from app.routes.frame_list import frame_numbers
 from app.routes.replies import applied_json, apply_edit, binary, clip_of
@@ -23,7 +24,7 @@ EditKind = Literal["stroke", "clear", "lasso", "click"]
 
 
 class Verified(BaseModel):
-    frames: list[int] = Field(min_length=1)
+    frames: list[FrameIndex] = Field(min_length=1, max_length=MOST_FRAMES)
     verified: bool
     empty: bool = False
 
@@ -31,8 +32,8 @@ class Verified(BaseModel):
 class Cleared(BaseModel):
     """Frames `first` to `last`, both included."""
 
-    first: int = Field(ge=0)
-    last: int = Field(ge=0)
+    first: FrameIndex
+    last: FrameIndex
 
 
 def mask_routes(services: Services) -> APIRouter:
@@ -46,18 +47,18 @@ def mask_routes(services: Services) -> APIRouter:
 
 def _add_masks(router: APIRouter, services: Services) -> None:
     @router.get("/targets/{target_id}/masks.bin")
-    def masks(target_id: int, request: Request, frames: str | None = None) -> Response:
+    def masks(target_id: Id, request: Request, frames: Text | None = None) -> Response:
         wanted = None if frames is None else frame_numbers(frames)
         clip = clip_of(services, target_id)
         shown = services.workspace.masks.load_all(target_id, wanted)
         return binary(request, wire.encode_masks(clip.size, shown))
 
     @router.post("/targets/{target_id}/masks")
-    async def save(target_id: int, request: Request, kind: EditKind = "stroke") -> Any:
+    async def save(target_id: Id, request: Request, kind: EditKind = "stroke") -> Any:
         body = await request.body()
         return await run_in_threadpool(save_now, target_id, request, kind, body)
 
-    def save_now(target_id: int, request: Request, kind: EditKind, body: bytes) -> dict[str, Any]:
+    def save_now(target_id: Id, request: Request, kind: EditKind, body: bytes) -> dict[str, Any]:
         clip = clip_of(services, target_id)
         sent = wire.decode_masks(body, clip.size)
         if not sent:
@@ -71,7 +72,7 @@ def _add_masks(router: APIRouter, services: Services) -> None:
 
 def _add_clear(router: APIRouter, services: Services) -> None:
     @router.post("/targets/{target_id}/clear")
-    def clear(target_id: int, wanted: Cleared, request: Request) -> dict[str, Any]:
+    def clear(target_id: Id, wanted: Cleared, request: Request) -> dict[str, Any]:
         """Take all masks of a range away, target and Ignore, as one step of undo."""
         clip = clip_of(services, target_id)
         last = min(wanted.last, clip.frame_count - 1)
@@ -93,7 +94,7 @@ def _add_verify(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/targets/{target_id}/verify")
-    def verify(target_id: int, wanted: Verified, request: Request) -> dict[str, Any]:
+    def verify(target_id: Id, wanted: Verified, request: Request) -> dict[str, Any]:
         clip = clip_of(services, target_id)
         shown = {
             one.frame_index: one
@@ -131,14 +132,14 @@ def _add_undo(router: APIRouter, services: Services) -> None:
     edits = services.workspace.edits
 
     @router.post("/clips/{clip_id}/undo")
-    def undo(clip_id: int, request: Request) -> dict[str, Any]:
+    def undo(clip_id: Id, request: Request) -> dict[str, Any]:
         return told(clip_id, request, edits.undo(clip_id, services.annotator(request)))
 
     @router.post("/clips/{clip_id}/redo")
-    def redo(clip_id: int, request: Request) -> dict[str, Any]:
+    def redo(clip_id: Id, request: Request) -> dict[str, Any]:
         return told(clip_id, request, edits.redo(clip_id, services.annotator(request)))
 
-    def told(clip_id: int, request: Request, reverted: Reverted | None) -> dict[str, Any]:
+    def told(clip_id: Id, request: Request, reverted: Reverted | None) -> dict[str, Any]:
         if reverted is None:
             return {"edit": None, "changed": []}
         frames: dict[int, list[int]] = {}

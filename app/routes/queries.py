@@ -8,11 +8,12 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from app.parameters import FrameIndex, Id
 from app.services import Services
 
 
 class QueryChoice(BaseModel):
-    index: int
+    index: FrameIndex
 
 
 def query_routes(services: Services) -> APIRouter:
@@ -20,11 +21,11 @@ def query_routes(services: Services) -> APIRouter:
     drafts = services.workspace.drafts
 
     @router.get("/drafts/{draft_id}/queries")
-    def queries(draft_id: int) -> list[dict[str, Any]]:
+    def queries(draft_id: Id) -> list[dict[str, Any]]:
         return [asdict(one) for one in drafts.queries.list(draft_id)]
 
     @router.post("/drafts/{draft_id}/query")
-    def choose(draft_id: int, wanted: QueryChoice) -> list[dict[str, Any]]:
+    def choose(draft_id: Id, wanted: QueryChoice) -> list[dict[str, Any]]:
         drafts.queries.choose(draft_id, wanted.index)
         draft = drafts.get(draft_id)
         services.live.say(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from app.notices import RefusedError
+from app.parameters import FrameIndex, Id
 from app.services import Services
 from app.work.keepers import MaskKeeper
 from app.workers.worker import Priority
@@ -28,8 +29,8 @@ class Repair(BaseModel):
 
     operation: Operation
     pixels: int = Field(ge=0, le=MOST_PIXELS)
-    first: int = Field(ge=0)
-    last: int = Field(ge=0)
+    first: FrameIndex
+    last: FrameIndex
 
 
 def repair_routes(services: Services) -> APIRouter:
@@ -37,7 +38,7 @@ def repair_routes(services: Services) -> APIRouter:
     workspace = services.workspace
 
     @router.post("/targets/{target_id}/repair")
-    def repair(target_id: int, wanted: Repair, request: Request) -> dict[str, Any]:
+    def repair(target_id: Id, wanted: Repair, request: Request) -> dict[str, Any]:
         target = workspace.targets.get(target_id)
         clip = workspace.clips.get(target.clip_id)
         if wanted.pixels == 0 and wanted.operation in ("smooth", "grow", "shrink"):

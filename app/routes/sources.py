@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from annotation_store.errors import StoreError
 from app.notices import RefusedError
+from app.parameters import MOST_FRAMES, Seconds, Text
 from app.routes.media import find_medium
 from app.services import Services
 from app.work.keepers import ClipKeeper
@@ -26,14 +27,13 @@ from app.workers.worker import Priority
 
 Crop = tuple[int, int, int, int]
 LONGEST_NAME = 200
-MOST_FRAMES = 20_000
 GROUP_KEPT_S = 3600.0
 
 
 class Cut(BaseModel):
-    trim_start: float | None = None
-    trim_end: float | None = None
-    crop: str | None = None
+    trim_start: Seconds | None = None
+    trim_end: Seconds | None = None
+    crop: Text | None = None
 
 
 def source_routes(services: Services) -> APIRouter:
@@ -44,9 +44,9 @@ def source_routes(services: Services) -> APIRouter:
     async def upload(
         request: Request,
         name: str = Query(min_length=1, max_length=1000),
-        trim_start: float | None = None,
-        trim_end: float | None = None,
-        crop: str | None = None,
+        trim_start: Seconds | None = None,
+        trim_end: Seconds | None = None,
+        crop: Text | None = None,
         group: str | None = Query(default=None, pattern=r"^[A-Za-z0-9_-]{1,80}$"),
         of: int | None = Query(default=None, ge=1, le=MOST_FRAMES),
     ) -> dict[str, Any]:

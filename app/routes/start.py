@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app.notices import RefusedError
+from app.parameters import Seed, Share, Word
 from app.services import Services
 from app.work.jobs import Job
 from app.work.keepers import DraftKeeper
@@ -12,9 +13,9 @@ from app.workers.worker import Priority
 
 
 class Segmentation(BaseModel):
-    segmenter: str | None = None
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    segmenter: Word | None = None
+    seed: Seed = 0
+    threshold: Share = 0.5
 
 
 def require_ready(services: Services, kind: str, name: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from annotation_store.masks import StoredMask
 from app.notices import RefusedError
+from app.parameters import FrameIndex, Word
 
 Makers = Mapping[int, tuple[int, str]]
 """frame_index -> the edit that made the mask shown now, and its note: the refiner's name."""
@@ -18,11 +19,11 @@ Makers = Mapping[int, tuple[int, str]]
 class Propagation(BaseModel):
     """What a person asks for; `anew` computes again what nothing has changed for."""
 
-    frame_index: int
+    frame_index: FrameIndex
     direction: Literal["both", "forward", "backward"] = "both"
-    first: int | None = None
-    last: int | None = None
-    refiner: str | None = None
+    first: FrameIndex | None = None
+    last: FrameIndex | None = None
+    refiner: Word | None = None
     overwrite: bool = False
     anew: bool = False
 
