@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model import hub
-from model.segmenter import ModelError
+from model.refiner import Refiner
+from model.segmenter import ModelError, TextSegmenter
 
 Kind = Literal["segmenter", "refiner"]
 
@@ -206,7 +207,7 @@ def choose_device(device: str = "auto") -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def load_segmenter(name: str, device: str = "auto", weights: Path | None = None) -> Any:
+def load_segmenter(name: str, device: str = "auto", weights: Path | None = None) -> TextSegmenter:
     """The segmenter called `name`, on `device`, from `weights` or the usual places.
 
     Raises:
@@ -215,7 +216,7 @@ def load_segmenter(name: str, device: str = "auto", weights: Path | None = None)
     return _load(name, "segmenter")(choose_device(device), weights)
 
 
-def load_refiner(name: str, device: str = "auto") -> Any:
+def load_refiner(name: str, device: str = "auto") -> Refiner:
     """The refiner called `name`; raises as `load_segmenter` does."""
     return _load(name, "refiner")(choose_device(device))
 

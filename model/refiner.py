@@ -106,3 +106,7 @@ class MaskPropagator(Protocol):
                 mask is not of its frame's size.
         """
         ...
+
+
+class Refiner(ClickRefiner, MaskPropagator, Protocol):
+    """What `catalog.load_refiner` gives: clicks on one frame, and masks carried to others."""

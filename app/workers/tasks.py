@@ -20,7 +20,6 @@ from annotation_store.clips import Clip
 from annotation_store.drafts import mask_at
 from annotation_store.edits import MaskChange
 from annotation_store.errors import DuplicateClipError
-from annotation_store.frames import FrameStore
 from annotation_store.workspace import Workspace
 from app.settings import Settings
 from app.workers.attention import Attention
@@ -33,14 +32,10 @@ from app.workers.messages import (
     SegmentBegun,
     SegmentProgress,
 )
+from app.workers.models import Models
 from app.workers.process import Steps, Tasks
 from model.refiner import Refined
-from model.segmenter import (
-    Answer,
-    SegmentedFrame,
-    SegmentStep,
-    TextSegmenter,
-)
+from model.segmenter import Answer, SegmentedFrame, SegmentStep
 from model.synthetic.samples import Sample
 from video_types import Box, Click, Layer, Size
 
@@ -51,8 +46,12 @@ SAMPLE_ANNOTATOR = "sample"
 
 
 def model_tasks(settings: Settings) -> Tasks:
-    """What the model worker does; the models it has loaded stay loaded."""
-    models = Models(settings)
+    """What the model worker does with the engines of the catalog."""
+    return tasks_with(Models.of(settings))
+
+
+def tasks_with(models: Models) -> Tasks:
+    """What a model worker does; the engines it has loaded stay loaded."""
     return {
         "segment": partial(segment, models),
         "refine": partial(refine, models),
@@ -75,42 +74,6 @@ def store_tasks(settings: Settings) -> Tasks:
     }
 
 
-class Models:
-    """The models in use: one segmenter and one refiner, since two may not fit side by side."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.frames = FrameStore(settings.workspace)
-        self._settings = settings
-        self._segmenter: TextSegmenter | None = None
-        self._refiner: Any = None  # a ClickRefiner that is a MaskPropagator too
-        self._names: dict[str, str] = {}
-
-    def has(self, kind: str, name: str) -> bool:
-        """Whether the model is loaded already."""
-        return self._names.get(kind) == name
-
-    def segmenter(self, name: str) -> TextSegmenter:
-        if not self.has("segmenter", name):
-            from model import catalog
-
-            self._segmenter = None  # the one before makes room first
-            self._segmenter = catalog.load_segmenter(
-                name, self._settings.device, self._settings.weights_for(name)
-            )
-            self._names["segmenter"] = name
-        assert self._segmenter is not None
-        return self._segmenter
-
-    def refiner(self, name: str) -> Any:
-        if not self.has("refiner", name):
-            from model import catalog
-
-            self._refiner = None
-            self._refiner = catalog.load_refiner(name, self._settings.device)
-            self._names["refiner"] = name
-        return self._refiner
-
-
 def segment(
     models: Models,
     *,
@@ -123,9 +86,9 @@ def segment(
     threshold: float,
 ) -> Steps:
     """Draft masks over a whole clip."""
-    if not models.has("segmenter", segmenter):
+    if not models.segmenters.has(segmenter):
         yield SegmentProgress(0, frame_count, "Loading the model")
-    model = models.segmenter(segmenter)
+    model = models.segmenters.get(segmenter)
     yield SegmentBegun(model.weights_hash, model.describe_expression(expression))
     frames = models.frames.sequence(clip_id, frame_count)
     for step in model.segment(frames, expression, seed=seed, clip_key=clip_id):
@@ -170,7 +133,7 @@ def refine(
 ) -> Steps:
     """The mask of all clicks now in force on one frame; returns a FrameRefined."""
     yield from ()  # a click is one step
-    refined = models.refiner(refiner).refine(
+    refined = models.refiners.get(refiner).refine(
         models.frames.read(clip_id, frame_index),
         clicks,
         None if prior is None else runs.decode(prior, size),
@@ -185,7 +148,7 @@ def redraw(
 ) -> Steps:
     """The mask the refiner reads from a roughly painted one; returns a FrameRefined."""
     yield from ()
-    refined = models.refiner(refiner).redraw(
+    refined = models.refiners.get(refiner).redraw(
         models.frames.read(clip_id, frame_index),
         runs.decode(rough, size),
         key=(clip_id, frame_index),
@@ -210,9 +173,9 @@ def propagate(
     targets: Sequence[int],
 ) -> Steps:
     """Carry the masks of `anchors` to `targets`, a frame a step."""
-    if not models.has("refiner", refiner):
+    if not models.refiners.has(refiner):
         yield Progress(0, len(targets), "Loading the model")
-    model = models.refiner(refiner)
+    model = models.refiners.get(refiner)
     frames = models.frames.sequence(clip_id, frame_count)
     masks = {frame_index: runs.decode(rle, size) for frame_index, rle in anchors.items()}
     for found in model.propagate(frames, masks, targets=targets):
@@ -243,7 +206,7 @@ def prepare(
     models: Models, *, clip_id: int, frame_count: int, frame_index: int, refiner: str
 ) -> Steps:
     """Embed the frames around the playhead, so that a first click on them answers at once."""
-    model = models.refiner(refiner)
+    model = models.refiners.get(refiner)
     yield
     near = [frame_index]
     for way in range(1, max(AHEAD, BEHIND) + 1):

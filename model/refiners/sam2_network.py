@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.checkpoint import load_strictly, read_tensors
 from model.refiners.prompt_network import Decoded, Logits
 from model.segmenter import ModelError
 from video_types import Box, Frame, Mask, Size, require_frame, require_mask
@@ -266,13 +267,14 @@ def load_network(
     """SAM 2.1 of one size with the official weights in `weights`.
 
     Raises:
-        ModelError: the file is not that checkpoint.
+        ModelError: the file cannot be read, or is not that checkpoint.
     """
+    tensors = read_tensors(weights).get("model")
+    if not isinstance(tensors, Mapping):
+        raise ModelError(
+            f"{weights} is not a checkpoint of SAM 2.1 {size}: it has no entry called “model”. "
+            "Take the file from the official place."
+        )
     network = build(size, image_size=image_size)
-    try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)["model"]
-        network.load_state_dict(state)
-    except (OSError, KeyError, RuntimeError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{weights} is not a checkpoint of SAM 2.1 {size}: {reason}") from error
+    load_strictly(network, tensors, f"SAM 2.1 {size}")
     return Sam2Network(network, device, compiled=compiled)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from model import catalog
 from model.postprocess import fill_holes
-from model.refiner import Propagated, Refined
+from model.refiner import Propagated
 from model.refiners.click_series import ClickSeries
 from model.refiners.propagation import propagate
 from model.refiners.sam2_network import (
@@ -22,7 +22,7 @@ from model.refiners.sam2_network import (
     stretched,
 )
 from model.segmenter import ModelError
-from video_types import Box, Click, Frame, Mask
+from video_types import Frame, Mask
 
 FEATURES_KEPT = 32
 """Pictures whose features are kept, 8 MB each in half precision at 1024 pixels."""
@@ -30,37 +30,17 @@ ANCHORS_USED = 4
 HOLE_SHARE = 0.002
 """Of the target's area: smaller holes in a propagated mask are the network's, not the target's."""
 CPU_IMAGE_SIZE = 512
-COMPILE_VARIABLE = "REFSCRIBE_SAM2_COMPILE"
 """Propagating at 1024 pixels takes over 4 s a frame on two cores, at 512 a sixth of that."""
+COMPILE_VARIABLE = "REFSCRIBE_SAM2_COMPILE"
 
 
-class Sam2Refiner:
-    """A ClickRefiner and a MaskPropagator.  Not safe to call from two threads at once."""
+class Sam2Refiner(ClickSeries[Sam2Features]):
+    """A Refiner.  Not safe to call from two threads at once."""
 
     def __init__(self, name: str, network: Sam2Network) -> None:
+        super().__init__(network, kept=FEATURES_KEPT)
         self.name = name
-        self._network = network
-        self._series: ClickSeries[Sam2Features] = ClickSeries(network, kept=FEATURES_KEPT)
-
-    def prepare(self, frame: Frame, key: Hashable) -> None:
-        """Embed the frame, so that a click on it needs the decoder alone."""
-        self._series.prepare(frame, key)
-
-    def refine(
-        self,
-        frame: Frame,
-        clicks: Sequence[Click],
-        prior: Mask | None,
-        *,
-        key: Hashable,
-        box: Box | None = None,
-    ) -> Refined:
-        """As `ClickRefiner.refine`."""
-        return self._series.refine(frame, clicks, prior, key=key, box=box)
-
-    def redraw(self, frame: Frame, rough: Mask, *, key: Hashable) -> Refined:
-        """As `ClickRefiner.redraw`."""
-        return self._series.redraw(frame, rough, key=key)
+        self._sam2 = network
 
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
@@ -76,11 +56,11 @@ class Sam2Refiner:
             nearest = sorted(anchors, key=lambda other: abs(other - anchor))[:ANCHORS_USED]
             for index in nearest:
                 if index not in settled:
-                    embedding = self._network.embed(frames[index])
-                    settled[index] = self._network.remember(index, embedding, anchors[index])
+                    embedding = self._sam2.embed(frames[index])
+                    settled[index] = self._sam2.remember(index, embedding, anchors[index])
             used = {index: settled[index] for index in nearest}
             seen = any(anchors[index].any() for index in nearest)
-            return Sam2Follower(self._network, anchor, used, target_known=seen)
+            return Sam2Follower(self._sam2, anchor, used, target_known=seen)
 
         return propagate(frames, anchors, targets=targets, begin=begin)
 

@@ -203,8 +203,34 @@ def test_official_weights_load_strictly_and_another_file_is_refused(tmp_path):
     torch.save({"model": build("tiny", image_size=128).state_dict()}, file)
 
     assert load_network("tiny", file, "cpu", image_size=128).frames_remembered == 16
-    with pytest.raises(ModelError, match=r"not a checkpoint of SAM 2\.1 small"):
+    with pytest.raises(ModelError, match=r"do not fit SAM 2\.1 small"):
         load_network("small", file, "cpu", image_size=128)
+
+
+def a_page(path):
+    path.write_text("<!doctype html><title>404 Not Found</title>")
+
+
+def nothing(path):
+    path.write_bytes(b"")
+
+
+def half_a_checkpoint(path):
+    torch.save({"model": {"weight": torch.zeros(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def bare_tensors(path):
+    torch.save({"weight": torch.zeros(3)}, path)
+
+
+@pytest.mark.parametrize("spoil", [a_page, nothing, half_a_checkpoint, bare_tensors])
+def test_a_file_that_is_no_checkpoint_is_one_sentence(tmp_path, spoil):
+    file = tmp_path / "sam2.1_hiera_tiny.pt"
+    spoil(file)
+
+    with pytest.raises(ModelError, match=r"sam2\.1_hiera_tiny\.pt"):
+        load_network("tiny", file, "cpu", image_size=128)
 
 
 def test_missing_weights_are_one_sentence(monkeypatch):

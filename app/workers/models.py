@@ -1,0 +1,59 @@
+"""The engines a model worker has loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from annotation_store.frames import FrameStore
+from app.settings import Settings
+from model import catalog
+from model.refiner import Refiner
+from model.segmenter import TextSegmenter
+
+Engine = TypeVar("Engine")
+
+
+class Loaded(Generic[Engine]):
+    """At most one engine of a kind, since two may not fit side by side."""
+
+    def __init__(self, load: Callable[[str], Engine]) -> None:
+        self._load = load
+        self._kept: tuple[str, Engine] | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether the engine called `name` is loaded already."""
+        return self._kept is not None and self._kept[0] == name
+
+    def get(self, name: str) -> Engine:
+        """The engine called `name`; raises what loading it raises, and then holds none."""
+        if self._kept is None or self._kept[0] != name:
+            self._kept = None  # the one before makes room first
+            self._kept = (name, self._load(name))
+        return self._kept[1]
+
+
+class Models:
+    """The engines in use, and the frames they look at."""
+
+    def __init__(
+        self,
+        frames: FrameStore,
+        load_segmenter: Callable[[str], TextSegmenter],
+        load_refiner: Callable[[str], Refiner],
+    ) -> None:
+        self.frames = frames
+        self.segmenters = Loaded(load_segmenter)
+        self.refiners = Loaded(load_refiner)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Models:
+        """The catalog's engines, as `settings` want them."""
+
+        def load_segmenter(name: str) -> TextSegmenter:
+            return catalog.load_segmenter(name, settings.device, settings.weights_for(name))
+
+        def load_refiner(name: str) -> Refiner:
+            return catalog.load_refiner(name, settings.device)
+
+        return cls(FrameStore(settings.workspace), load_segmenter, load_refiner)
