@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from annotation_store import runs
 from annotation_store.clips import Clips
 from annotation_store.database import Database, new_id
 from annotation_store.draft_queries import DraftQueries, write_map
@@ -23,6 +22,7 @@ from annotation_store.edits import Applied, Edits, MaskChange
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.expressions import get_expression
 from annotation_store.masks import Masks
+from annotation_store.runs import MaskRuns
 from annotation_store.schema import draft, draft_frame, draft_query
 from video_types import Mask, Size, SoftMap
 
@@ -91,12 +91,12 @@ class Drafts:
     ) -> Draft:
         """Begin a draft; save its frames as they come and `finish` it."""
         with self._database.write() as connection:
-            of = get_expression(connection, expression_id)
+            expression = get_expression(connection, expression_id)
             result = connection.execute(
                 insert(draft).values(
-                    clip_id=of.clip_id,
+                    clip_id=expression.clip_id,
                     expression_id=expression_id,
-                    expression_text=of.text,
+                    expression_text=expression.text,
                     segmenter=segmenter,
                     weights_hash=weights_hash,
                     seed=seed,
@@ -109,16 +109,14 @@ class Drafts:
             )
             return _get(connection, new_id(result))
 
-    def save_frames(self, draft_id: int, frames: Iterable[tuple[int, Mask, bytes | None]]) -> None:
-        """Keep (frame_index, mask, soft map as PNG) of frames that were delivered.
+    def save_frames(self, draft_id: int, frames: Iterable[tuple[int, bytes, bytes | None]]) -> None:
+        """Keep (frame_index, COCO counts, soft map as PNG) of frames that were delivered.
 
         There is no soft map where `queries` keeps it.
         """
         rows = []
-        for frame_index, mask, png in frames:
-            rows.append(
-                {"draft_id": draft_id, "frame_index": frame_index, "rle": runs.encode(mask)}
-            )
+        for frame_index, rle, png in frames:
+            rows.append({"draft_id": draft_id, "frame_index": frame_index, "rle": rle})
             if png is not None:
                 write_map(self._folder / str(draft_id) / f"{frame_index:05d}.png", png)
         with self._database.write() as connection:
@@ -203,10 +201,10 @@ class Drafts:
         Raises:
             StoreError: the draft has none of these frames, or all of them are edited by hand.
         """
-        of = self.get(draft_id)
+        accepted = self.get(draft_id)
         with self._database.read() as connection:
-            target_id = get_expression(connection, of.expression_id).target_id
-        size = self._clips.get(of.clip_id).size
+            target_id = get_expression(connection, accepted.expression_id).target_id
+        size = self._clips.get(accepted.clip_id).size
         delivered = {
             frame_index: rle
             for frame_index, rle in self.masks(draft_id)
@@ -215,21 +213,23 @@ class Drafts:
         if not delivered:
             raise StoreError(f"This draft has no frames from {first} to {last}.")
         shown = {
-            one.frame_index: one for one in self._masks.load_all(target_id) if one.layer == "target"
+            stored.frame_index: stored
+            for stored in self._masks.load_all(target_id, list(delivered))
+            if stored.layer == "target"
         }
-        moved = threshold is not None and threshold != of.threshold
+        moved = threshold is not None and threshold != accepted.threshold
         changes = []
         for frame_index, rle in delivered.items():
             there = shown.get(frame_index)
             if there is not None and there.by_hand and not overwrite_edited:
                 continue
             if moved and threshold is not None:
-                mask = mask_at(self.read_map(draft_id, frame_index), size, threshold)
+                soft_map = self.read_map(draft_id, frame_index)
+                mask = MaskRuns.encode(mask_at(soft_map, size, threshold))
             else:
-                mask = runs.decode(rle, size)
-            changes.append(
-                MaskChange("target", frame_index, mask, 0 if there is None else there.version)
-            )
+                mask = MaskRuns(rle, size)
+            seen = 0 if there is None else there.version
+            changes.append(MaskChange("target", frame_index, mask, seen))
         if not changes:
             raise StoreError(
                 "All of these frames were edited or verified by hand, so nothing was replaced. "

@@ -24,11 +24,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from annotation_store import runs
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.errors import StoreError
 from annotation_store.formats import mask_png, palette_png
 from annotation_store.frame_folder import natural_key
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from video_types import Mask, Size
 
@@ -149,10 +151,10 @@ def import_steps(
     pending: list[MaskChange] = []
     for frame_index, mask, ignore in _masks(files, clip, wanted):
         known = seen.get(("target", frame_index), 0)
-        pending.append(MaskChange("target", frame_index, mask, known))
+        pending.append(MaskChange("target", frame_index, MaskRuns.encode(mask), known))
         known = seen.get(("ignore", frame_index), 0)
         if ignore is not None and (known or ignore.any()):
-            pending.append(MaskChange("ignore", frame_index, ignore, known))
+            pending.append(MaskChange("ignore", frame_index, MaskRuns.encode(ignore), known))
         if len(pending) >= SAVED_AT_ONCE:
             workspace.edits.extend(edit_id, pending)
             pending = []
@@ -194,7 +196,7 @@ def import_run_steps(
     try:
         for frame_index, mask, _ in _masks(files, clip, wanted):
             soft_map = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
-            workspace.drafts.save_frames(draft.id, [(frame_index, mask, soft_map)])
+            workspace.drafts.save_frames(draft.id, [(frame_index, runs.encode(mask), soft_map)])
             done += 1
             yield done, total
     except BaseException:  # also closed early: half a run would look like a bad one

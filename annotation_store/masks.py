@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, select
 
 from annotation_store import runs
 from annotation_store.database import Database
@@ -17,6 +17,8 @@ from video_types import Click, Layer, Mask, Size
 Origin = Literal["draft", "propagation", "click", "stroke", "import", "clear", "verify", "repair"]
 BY_HAND: frozenset[str] = frozenset({"click", "stroke", "clear"})
 """Origins that propagation and drafts leave alone unless the person says otherwise."""
+MOST_NAMED = 500
+"""Frames named one by one in a query; more are filtered faster here."""
 
 
 @dataclass(frozen=True)
@@ -79,28 +81,23 @@ def stored_mask(row: Row[Any]) -> StoredMask:
     )
 
 
-def currently_shown(target_id: int) -> Select[Any]:
-    """Query of every current mask row of a target."""
+def currently_shown(target_id: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Query of every current mask row of a target: all of it, or the `columns` given."""
     same_row = (
         (mask.c.target_id == current.c.target_id)
         & (mask.c.layer == current.c.layer)
         & (mask.c.frame_index == current.c.frame_index)
         & (mask.c.version == current.c.version)
     )
-    return select(mask).join(current, same_row).where(current.c.target_id == target_id)
+    wanted = select(*columns) if columns else select(mask)
+    return wanted.select_from(mask).join(current, same_row).where(current.c.target_id == target_id)
 
 
-def load_current(
-    connection: Connection, target_id: int, layer: Layer, frame_index: int
-) -> StoredMask:
-    """What is shown now, inside a transaction already begun; version 0 for nothing."""
-    query = currently_shown(target_id).where(
-        current.c.layer == layer, current.c.frame_index == frame_index
-    )
-    row = connection.execute(query).first()
-    if row is None:
-        return StoredMask(target_id, layer, frame_index, 0, None, None, False, (), 0)
-    return stored_mask(row)
+def of_frames(table: FromClause, frames: Sequence[int]) -> ColumnElement[bool]:
+    """That a row of `table` is of one of `frames`, or at least between them if they are many."""
+    if len(frames) < MOST_NAMED:
+        return table.c.frame_index.in_(frames)
+    return table.c.frame_index.between(min(frames), max(frames))
 
 
 class Masks:
@@ -109,14 +106,20 @@ class Masks:
 
     def load(self, target_id: int, layer: Layer, frame_index: int) -> StoredMask:
         """What is shown now; version 0 and no mask where nothing was ever stored."""
+        query = currently_shown(target_id).where(
+            current.c.layer == layer, current.c.frame_index == frame_index
+        )
         with self._database.read() as connection:
-            return load_current(connection, target_id, layer, frame_index)
+            row = connection.execute(query).first()
+        if row is None:
+            return StoredMask(target_id, layer, frame_index, 0, None, None, False, (), 0)
+        return stored_mask(row)
 
     def load_all(self, target_id: int, frames: Sequence[int] | None = None) -> list[StoredMask]:
         """Current masks of both layers by frame, of all frames ever touched or of `frames`."""
         query = currently_shown(target_id).order_by(current.c.frame_index, current.c.layer.desc())
-        if frames is not None and len(frames) < 500:  # a longer list is filtered faster here
-            query = query.where(current.c.frame_index.in_(frames))
+        if frames is not None:
+            query = query.where(of_frames(current, frames))
         with self._database.read() as connection:
             found = [stored_mask(row) for row in connection.execute(query)]
         wanted = None if frames is None else set(frames)

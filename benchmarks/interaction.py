@@ -24,6 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.ingest import ingest_steps
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from app.routes import wire
 from benchmarks.ingest import draw_video
@@ -114,7 +115,7 @@ def _prepare(workspace: Workspace, video: Path, size: Size, frames: int) -> Clip
     workspace.expressions.add(target.id, "the blob", "ana")
     times = []
     for number in range(clip.frame_count):
-        change = MaskChange("target", number, blob(clip.size, number), 0)
+        change = MaskChange("target", number, MaskRuns.encode(blob(clip.size, number)), 0)
         save = partial(workspace.edits.apply, target.id, "draft", "ana", [change])
         times.append(milliseconds(save))
     say(f"{of}: save of one mask, ms (median, 95th)", _two(times), "bar 5")

@@ -17,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from playwright.sync_api import Page, sync_playwright
 
+from annotation_store import runs
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.ingest import ingest_steps
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from benchmarks.ingest import draw_video
 from benchmarks.interaction import CANVAS, FIELD, PLAYED_S, SETTLED_MS, blob, say
@@ -83,7 +85,7 @@ def prepare(folder: Path, frames: int) -> Clip:
         target = workspace.targets.add(clip.id, "blob")
         expression = workspace.expressions.add(target.id, "the blob that drifts", "ana")
         changes = [
-            MaskChange("target", number, blob(clip.size, number), 0)
+            MaskChange("target", number, MaskRuns.encode(blob(clip.size, number)), 0)
             for number in range(clip.frame_count)
         ]
         workspace.edits.apply(target.id, "import", "ana", changes)
@@ -93,7 +95,11 @@ def prepare(folder: Path, frames: int) -> Clip:
             workspace.drafts.save_frames(
                 draft.id,
                 [
-                    (number, blob(clip.size, number + ahead), _png(soft_map(number + ahead)))
+                    (
+                        number,
+                        runs.encode(blob(clip.size, number + ahead)),
+                        _png(soft_map(number + ahead)),
+                    )
                     for number in range(clip.frame_count)
                 ],
             )

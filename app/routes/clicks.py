@@ -13,10 +13,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from annotation_store import runs
 from annotation_store.edits import MaskChange
 from annotation_store.errors import StaleMaskError
 from annotation_store.masks import StoredMask
+from annotation_store.runs import MaskRuns, is_empty
 from app.notices import RefusedError
 from app.parameters import FrameIndex, Id, Pixels, Version, Word
 from app.routes import wire
@@ -100,7 +100,7 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
             size=clip.size,
             refiner=wanted.refiner or services.settings.refiner,
             clicks=clicks,
-            prior=_prior(base, clip.size),
+            prior=_prior(base),
             box=_read_box(wanted.box, clip.size),
         )
         if wanted.preview:
@@ -111,7 +111,7 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
             )
             return binary(request, wire.encode_masks(clip.size, [found]))
         refined = call.result(CLICK_TIMEOUT_S)
-        mask = runs.decode(refined.rle, clip.size)
+        mask = MaskRuns(refined.rle, clip.size)
         change = MaskChange("target", frame_index, mask, wanted.seen, clicks, base.version)
         apply_edit(services, request, target_id, clip.id, "click", [change])
         saved = workspace.masks.load(target_id, "target", frame_index)
@@ -123,7 +123,7 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
         if not shown.clicks:
             return shown
         clip = clip_of(services, shown.target_id)
-        mask = None if base.rle is None else base.decode(clip.size)
+        mask = None if base.rle is None else MaskRuns(base.rle, clip.size)
         change = MaskChange("target", shown.frame_index, mask, shown.version)
         origin = base.origin or "clear"
         apply_edit(services, request, shown.target_id, clip.id, origin, [change])
@@ -154,7 +154,7 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
         shown = workspace.masks.load(target_id, "target", frame_index)
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
-        rough = _prior(shown, clip.size)
+        rough = _prior(shown)
         if rough is None:
             raise RefusedError(f"Frame {frame_index} has no mask. Paint the target roughly first.")
         call = services.models.submit(
@@ -167,7 +167,7 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
             rough=rough,
         )
         refined = call.result(CLICK_TIMEOUT_S)
-        mask = runs.decode(refined.rle, clip.size)
+        mask = MaskRuns(refined.rle, clip.size)
         change = MaskChange("target", frame_index, mask, wanted.seen)
         apply_edit(services, request, target_id, clip.id, "click", [change])
         saved = workspace.masks.load(target_id, "target", frame_index)
@@ -175,11 +175,9 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
         return binary(request, wire.encode_masks(clip.size, [saved, *others]))
 
 
-def _prior(base: StoredMask, size: Size) -> bytes | None:
+def _prior(base: StoredMask) -> bytes | None:
     """The mask a click corrects; where there is nothing, the click begins a mask of its own."""
-    if base.rle is None:
-        return None
-    return base.rle if base.decode(size).any() else None
+    return None if base.rle is None or is_empty(base.rle) else base.rle
 
 
 def _read_box(box: tuple[float, float, float, float] | None, size: Size) -> Box | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -12,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange, Reverted
 from annotation_store.masks import Origin, StoredMask
+from annotation_store.runs import MaskRuns
 from app.notices import RefusedError
 from app.parameters import MOST_FRAMES, FrameIndex, Id, Text
 from app.routes import wire
 from app.routes.frame_list import frame_numbers
 from app.routes.replies import applied_json, apply_edit, binary, clip_of
 from app.services import Services, tab_of
-from video_types import Mask
 
 EditKind = Literal["stroke", "clear", "lasso", "click"]
 
@@ -60,7 +59,7 @@ def _add_masks(router: APIRouter, services: Services) -> None:
 
     def save_now(target_id: Id, request: Request, kind: EditKind, body: bytes) -> dict[str, Any]:
         clip = clip_of(services, target_id)
-        sent = wire.decode_masks(body, clip.size)
+        sent = wire.decode_masks(body, clip.size, clip.frame_count)
         if not sent:
             raise RefusedError("Expected at least one mask to save.")
         changes = [MaskChange(one.layer, one.frame_index, one.mask, one.seen) for one in sent]
@@ -113,9 +112,8 @@ def _verified(
     shown: StoredMask | None, frame_index: int, wanted: Verified, clip: Clip
 ) -> MaskChange:
     seen = 0 if shown is None else shown.version
-    mask: Mask
     if wanted.empty:
-        mask = np.zeros(clip.size, dtype=bool)
+        mask = MaskRuns.empty(clip.size)
     elif shown is None or shown.rle is None:
         raise RefusedError(
             f"Frame {frame_index} has no mask to verify. Make one, or say that the target is not "
@@ -124,7 +122,7 @@ def _verified(
             status=422,
         )
     else:
-        mask = shown.decode(clip.size)
+        mask = MaskRuns(shown.rle, clip.size)
     return MaskChange("target", frame_index, mask, seen, verified=wanted.verified)
 
 

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from annotation_store import runs
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.errors import NotFoundError, StaleMaskError
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from app.live import Live
 from app.work.jobs import Job, State, note_progress
@@ -41,10 +41,7 @@ class DraftKeeper:
                 frames += step.frames
                 job.progress(step.done, step.total, step.stage)
         if frames:
-            size = self._clip.size
-            drafts.save_frames(
-                self._draft_id, [(index, runs.decode(rle, size), png) for index, rle, png in frames]
-            )
+            drafts.save_frames(self._draft_id, frames)
             self._frames_done += len(frames)
             self._say([index for index, _, _ in frames])
 
@@ -158,7 +155,7 @@ class MaskKeeper:
             MaskChange(
                 "target",
                 one.frame_index,
-                runs.decode(one.rle, self._clip.size),
+                MaskRuns(one.rle, self._clip.size),
                 seen,
                 confidence=one.confidence,
             )

@@ -20,6 +20,7 @@ from annotation_store.clips import Clip
 from annotation_store.drafts import mask_at
 from annotation_store.edits import MaskChange
 from annotation_store.errors import DuplicateClipError
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from app.settings import Settings
 from app.workers.attention import Attention
@@ -195,10 +196,9 @@ def repair(
         if one.layer == "target" and one.rle is not None
     ]
     for done, one in enumerate(found, start=1):
-        before = one.decode(size)
-        after = REPAIRS[operation](before, pixels)
-        if (after != before).any():
-            yield FrameFilled(one.frame_index, runs.encode(after))
+        after = runs.encode(REPAIRS[operation](one.decode(size), pixels))
+        if after != one.rle:
+            yield FrameFilled(one.frame_index, after)
         yield Progress(done, len(found))
 
 
@@ -301,7 +301,7 @@ def _add_sample(workspace: Workspace, sample: Sample, path: Path) -> Steps:
     workspace.expressions.add(target.id, sample.expression, SAMPLE_ANNOTATOR)
     layers: tuple[tuple[Layer, Any], ...] = (("target", shown.masks), ("ignore", shown.ignore))
     changes = [
-        MaskChange(layer, frame_index, masks[frame_index], 0)
+        MaskChange(layer, frame_index, MaskRuns.encode(masks[frame_index]), 0)
         for layer, masks in layers
         for frame_index in range(added.frame_count)
         if layer == "target" or masks[frame_index].any()

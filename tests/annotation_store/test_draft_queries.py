@@ -58,7 +58,7 @@ def draft(workspace):
     workspace.drafts.queries.note(draft.id, [0.1, 0.7, 0.2], 1)
     workspace.drafts.queries.save(draft.id, [(index, answers(index)) for index in range(2)])
     workspace.drafts.save_frames(
-        draft.id, [(index, runs.decode(answers(index)[1][0], SIZE), None) for index in range(2)]
+        draft.id, [(index, answers(index)[1][0], None) for index in range(2)]
     )
     return draft
 

@@ -18,6 +18,7 @@ from annotation_store.errors import ExportError, NotFoundError
 from annotation_store.export import ExportOptions, export, export_steps, main, new_folder
 from annotation_store.formats import mask_png, overlay_video, palette_png, ref_vps
 from annotation_store.ingest import ingest_video
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from tests.conftest import REPOSITORY
 from tests.media_fixtures import numbered_video
@@ -62,7 +63,7 @@ def make_clip(workspace, tmp_path, name="candle melting"):
 
 def apply(workspace, target, layer, frame_index, mask, verified=False):
     seen = workspace.masks.load(target.id, layer, frame_index).version
-    change = MaskChange(layer, frame_index, mask, seen, verified=verified)
+    change = MaskChange(layer, frame_index, MaskRuns.encode(mask), seen, verified=verified)
     workspace.edits.apply(target.id, "stroke", "Ada", [change])
 
 

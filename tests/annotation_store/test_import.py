@@ -18,6 +18,7 @@ from annotation_store.import_ import (
     numbered_files,
 )
 from annotation_store.ingest import ingest_video
+from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from tests.media_fixtures import numbered_video
 
@@ -100,7 +101,8 @@ def test_another_number_can_be_chosen(workspace, target, tmp_path):
 
 def test_an_import_is_one_edit_that_undo_takes_back(workspace, target, tmp_path):
     before = disc(60, 25)
-    workspace.edits.apply(target.id, "stroke", "Ada", [MaskChange("target", 2, before, 0)])
+    change = MaskChange("target", 2, MaskRuns.encode(before), 0)
+    workspace.edits.apply(target.id, "stroke", "Ada", [change])
     masks = {n: disc(30 + n, 25) for n in range(FRAMES)}
 
     import_all(workspace, target, write_plain(tmp_path / "masks", masks))
@@ -155,7 +157,7 @@ def test_one_bad_file_changes_nothing(workspace, target, tmp_path):
         import_all(workspace, target, folder)
 
     assert workspace.masks.load_all(target.id) == []
-    assert workspace.edits.history(target.clip_id, 10) == []
+    assert workspace.clips.get(target.clip_id).revision == 0
 
 
 def test_the_command_line_imports_and_explains(workspace, target, tmp_path, capsys):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from annotation_store import runs
 from annotation_store.workspace import Workspace
 from app.comparing.numbers import AT_ONCE, Kept, Pair
 from app.routes.newest import AskedAnewError, Newest
@@ -53,7 +54,7 @@ def add_draft(
 ):
     """A finished draft with these masks by frame index."""
     draft = workspace.drafts.start(expression, segmenter, weights, seed, {}, threshold)
-    frames = [(index, mask, soft_map(mask)) for index, mask in masks.items()]
+    frames = [(index, runs.encode(mask), soft_map(mask)) for index, mask in masks.items()]
     workspace.drafts.save_frames(draft.id, frames)
     workspace.drafts.finish(draft.id, "done")
     return draft.id

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-from tests.app.conftest import FRAMES, disc, read_masks, write_masks
+from annotation_store.edits import MaskChange
+from annotation_store.runs import MaskRuns
+from annotation_store.workspace import Workspace
+from tests.app.conftest import FRAMES, SIZE, disc, read_masks, write_masks
 
 
 def stroke(server, target, frame_index, seen, mask, *, layer="target", tab=""):
@@ -62,6 +65,30 @@ def test_a_mask_that_does_not_fit_the_clip_is_refused(server, target, frame_inde
 
     assert reply.status in (400, 422)
     assert server.masks(target) == {}
+
+
+def test_a_small_request_cannot_ask_for_more_masks_than_the_clip_has_frames(server, target):
+    whole = np.ones(SIZE, dtype=bool)  # 8 words of a request, 20,000 pixels
+    entries = [(index % FRAMES, "target", 0, whole) for index in range(32_000)]
+    data = write_masks(*entries)
+    assert len(data) > 1_000_000
+
+    reply = server.ask(f"/api/targets/{target}/masks", data)
+
+    assert reply.status == 400
+    assert "at most one mask a layer for each of the clip's 16 frames" in reply.json()["error"]
+    twice = server.ask(f"/api/targets/{target}/masks", write_masks(*entries[: FRAMES + 1]))
+    assert twice.status == 400
+    assert "Frame 0 has two masks of one layer" in twice.json()["error"]
+    assert server.masks(target) == {}
+
+
+def test_a_repaired_mask_of_a_frame_that_had_none_is_shown_as_such(server, target):
+    with Workspace.open(server.workspace) as workspace:
+        change = MaskChange("target", 5, MaskRuns.encode(disc(60, 50)), 0)
+        workspace.edits.apply(target, "repair", "ana", [change])
+
+    assert server.masks(target)["target", 5].origin == "repair"
 
 
 def test_only_the_frames_asked_for_are_sent_and_large_replies_are_zipped(server, target):

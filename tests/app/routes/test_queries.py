@@ -75,7 +75,9 @@ def several(workspace, expression):
             for index in range(FRAMES)
         ],
     )
-    workspace.drafts.save_frames(draft.id, [(index, masks[0], None) for index in range(FRAMES)])
+    workspace.drafts.save_frames(
+        draft.id, [(index, runs.encode(masks[0]), None) for index in range(FRAMES)]
+    )
     workspace.drafts.finish(draft.id, "done")
     return draft.id, masks
 
@@ -112,7 +114,7 @@ def test_a_comparison_says_which_answer_it_is_of(server, clip, several):
 
 def test_drafts_of_one_answer_have_none_to_choose_from(server, clip, workspace, expression):
     draft = workspace.drafts.start(expression, "rem-demo", "w", 0, {}, 0.5)
-    workspace.drafts.save_frames(draft.id, [(0, disc(40, 60), soft_map(disc(40, 60)))])
+    workspace.drafts.save_frames(draft.id, [(0, runs.encode(disc(40, 60)), soft_map(disc(40, 60)))])
     workspace.drafts.finish(draft.id, "done")
 
     assert server.get(f"/api/drafts/{draft.id}/queries") == []

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from annotation_store import runs
 from annotation_store.workspace import Workspace
 from tests.app.conftest import FRAMES, disc, disc_x
 
@@ -24,7 +25,11 @@ def draft(server, target):
     with Workspace.open(server.workspace) as workspace:
         made = workspace.drafts.start(expression, "rem-demo", "w", 0, {}, 0.5)
         frames = [
-            (index, disc(disc_x(index), 60), cv2.imencode(".png", soft_map(index))[1].tobytes())
+            (
+                index,
+                runs.encode(disc(disc_x(index), 60)),
+                cv2.imencode(".png", soft_map(index))[1].tobytes(),
+            )
             for index in range(FRAMES)
         ]
         workspace.drafts.save_frames(made.id, frames)

@@ -12,8 +12,9 @@ import pytest
 from annotation_store import runs
 from annotation_store.masks import StoredMask
 from app.notices import RefusedError
-from app.routes import wire
-from tests.app.conftest import SIZE, disc, read_masks, row_runs, write_masks
+from app.routes import row_runs, wire
+from tests.app.conftest import FRAMES, SIZE, disc, read_masks, write_masks
+from tests.app.conftest import row_runs as row_runs_of
 from tests.conftest import REPOSITORY
 from video_types import Click
 
@@ -39,16 +40,31 @@ def random_masks(rng, size, count):
 def test_columns_become_rows_for_masks_of_every_shape(seed):
     rng = np.random.default_rng(seed)
     size = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
-    masks = random_masks(rng, size, int(rng.integers(1, 2 * wire.AT_ONCE)))
+    masks = random_masks(rng, size, int(rng.integers(1, 2 * row_runs.AT_ONCE)))
 
-    found = wire.row_major_runs(size, [runs.encode(mask) for mask in masks])
+    found = row_runs.row_major_runs(size, [runs.encode(mask) for mask in masks])
 
-    assert [one.tolist() for one in found] == [row_runs(mask) for mask in masks]
+    assert [one.tolist() for one in found] == [row_runs_of(mask) for mask in masks]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_become_the_very_counts_that_painting_the_mask_gives(seed):
+    rng = np.random.default_rng(seed)
+    size = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+    for mask in random_masks(rng, size, 20):
+        rows = row_runs_of(mask)
+        if len(rows) > 1:  # a run of no length changes nothing
+            place = int(rng.integers(1, len(rows)))
+            rows[place:place] = [0, 0]
+
+        counts = row_runs.column_major_counts(size, np.array(rows, dtype=np.uint32))
+
+        assert counts == runs.encode(mask)
 
 
 def test_counts_of_another_size_are_refused():
     with pytest.raises(ValueError, match="3 rows, 2 columns"):
-        wire.row_major_runs((3, 2), [runs.encode(np.ones((2, 2), dtype=bool))])
+        row_runs.row_major_runs((3, 2), [runs.encode(np.ones((2, 2), dtype=bool))])
 
 
 def test_a_message_says_everything_of_each_mask():
@@ -73,10 +89,10 @@ def test_a_message_says_everything_of_each_mask():
 def test_what_the_browser_sends_is_what_arrives():
     data = write_masks((3, "target", 2, disc(30, 40)), (9, "ignore", 0, None))
 
-    first, second = wire.decode_masks(data, SIZE)
+    first, second = wire.decode_masks(data, SIZE, FRAMES)
 
     assert (first.frame_index, first.layer, first.seen) == (3, "target", 2)
-    assert np.array_equal(first.mask, disc(30, 40))
+    assert np.array_equal(first.mask.decode(), disc(30, 40))
     assert (second.frame_index, second.layer, second.mask) == (9, "ignore", None)
 
 
@@ -99,7 +115,9 @@ GOOD = write_masks((3, "target", 2, disc(30, 40)))
         (changed(GOOD, 0, 1), "something else"),
         (changed(GOOD, 1, SIZE[0] + 1), "Expected masks of 120 rows"),
         (changed(GOOD, 3, 2), "ends before its last mask"),
-        (changed(GOOD, 3, 2**32 - 1), "ends before its last mask"),
+        (changed(GOOD, 3, 2**32 - 1), "at most one mask a layer for each of the clip's 16 frames"),
+        (changed(GOOD, 4, FRAMES), "Frame 16 is not in the clip"),
+        (write_masks(*2 * [(3, "ignore", 0, None)]), "Frame 3 has two masks of one layer"),
         (changed(GOOD, 5, 2), "no known layer"),
         (changed(GOOD, 9, 2**32 - 1), "ends inside a mask"),
         (changed(GOOD, 10, 5), "The runs of frame 3 cover"),
@@ -108,7 +126,19 @@ GOOD = write_masks((3, "target", 2, disc(30, 40)))
 )
 def test_a_damaged_message_is_refused_with_what_is_wrong(data, sentence):
     with pytest.raises(RefusedError, match=sentence):
-        wire.decode_masks(data, SIZE)
+        wire.decode_masks(data, SIZE, FRAMES)
+
+
+def test_stripes_that_swell_when_they_are_turned_are_refused_before_they_fill_the_memory(
+    monkeypatch,
+):
+    stripes = np.zeros(SIZE, dtype=bool)
+    stripes[::2] = True
+    data = write_masks(*[(index, "target", 0, stripes) for index in range(FRAMES)])
+    monkeypatch.setattr(wire, "MOST_COUNTS", 10 * len(runs.encode(stripes)))
+
+    with pytest.raises(RefusedError, match="Save fewer frames at once"):
+        wire.decode_masks(data, SIZE, FRAMES)
 
 
 def test_the_browsers_module_reads_it_too():
@@ -142,5 +172,5 @@ def test_the_browsers_module_reads_it_too():
         "verified": True,
         "origin": "stroke",
         "clicks": [{"x": 1.5, "y": 2, "positive": True}],
-        "runs": row_runs(disc(60, 50)),
+        "runs": row_runs_of(disc(60, 50)),
     }
