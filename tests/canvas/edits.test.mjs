@@ -194,6 +194,10 @@ function stroke(...places) {
 const clicks = (count = 1) => ({ kind: "clicks", clicks: Array(count).fill(CLICK) });
 const places = (runs) =>
   [...decodeInto(new Uint8Array(PIXELS), runs)].flatMap((set, at) => (set ? [at] : []));
+/** Wait until nothing is left to save. */
+const saved = async (edits) => {
+  while (edits.hasUnsaved()) await quiet();
+};
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 5));
 const only = (...set) =>
   encode(Uint8Array.from({ length: PIXELS }, (_, at) => Number(set.includes(at))));
@@ -323,7 +327,7 @@ test("on coming back to a clip what is not saved is drawn again", async () => {
   assert.equal(edits.frame(TARGET, FRAME).queue.length, 1);
   open();
   edits.resume();
-  await edits.settled(here);
+  await saved(edits);
   assert.deepEqual(server.places(), [1]);
 });
 
@@ -375,7 +379,7 @@ test("what an unreachable server did not take is sent when it is back", async ()
 
   server.offline = false;
   page.dispatchEvent(new CustomEvent("connection", { detail: { up: true } }));
-  await edits.settled(here);
+  await saved(edits);
   assert.deepEqual(server.places(), [1, 2]);
   assert.equal(edits.hasUnsaved(), false);
 });
@@ -388,7 +392,7 @@ test("an edit whose answer was lost is done once, also when it is undo", async (
   await quiet();
   server.losesAnswers = false;
   edits.resume();
-  await edits.settled(here);
+  await saved(edits);
   assert.equal(server.version(`${TARGET}/${FRAME}/target`), 1);
   assert.equal(edits.problem, null);
 
@@ -411,7 +415,7 @@ test("clicks placed after one that was sent go behind it: the server may have th
   server.losesAnswers = false;
 
   edits.resume();
-  await edits.settled(here);
+  await saved(edits);
 
   assert.equal(edits.frame(TARGET, FRAME).target.clicks.length, 2);
   assert.equal(server.version(`${TARGET}/${FRAME}/target`), 2);

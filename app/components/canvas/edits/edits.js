@@ -20,8 +20,9 @@ import { arrived, emptyFrame } from "./state.js";
 
 const RETRY_MS = 3000;
 const AT_ONCE = 4; // requests; a browser opens six connections, and frames want some
-/** Answers that say nothing of the edit: it is sent again when the server is well. */
-const PASSING = new Set([0, 401, 429, 502, 503, 504]);
+/** Answers that would meet any edit now: nothing is sent until one of them gets through again. */
+const UNREACHABLE_STATUS = new Set([0, 401, 429, 502]);
+const UNREACHABLE_CODE = new Set(["busy", "workspace-lost", "workspace"]);
 
 export class Edits extends EventTarget {
   #api;
@@ -265,6 +266,7 @@ export class Edits extends EventTarget {
 
   async #land(edit, { masks, frames, reply }) {
     await Promise.all([...frames].map(([targetId, which]) => this.refresh(targetId, which)));
+    this.#unreachable = "";
     // Mask and queue change in one step: in between, the edit would be drawn twice or not at all.
     this.#queue = without(this.#queue, [edit.id]);
     this.#arrive(edit.targetId, masks);
@@ -285,13 +287,14 @@ export class Edits extends EventTarget {
 
   async #fail(edit, error) {
     if (!edit) return;
-    if (PASSING.has(error.status)) {
+    if (UNREACHABLE_STATUS.has(error.status) || UNREACHABLE_CODE.has(error.code)) {
       this.#unreachable = error.message;
       this.#change(edit.id, { sending: false });
       clearTimeout(this.#retryTimer);
       this.#retryTimer = setTimeout(() => this.resume(), RETRY_MS);
       return;
     }
+    this.#unreachable = "";
     if (error.status === undefined) console.error(error); // our own mistake: still nothing is lost
     const reason = { stale: "stale", missing: "gone" }[error.code] ?? "refused";
     if (reason === "stale") await this.refresh(edit.targetId, range(edit));
@@ -388,12 +391,13 @@ export class Edits extends EventTarget {
     return { reason: "unreachable", message: this.#unreachable, edits: this.#queue.length, edit };
   }
 
-  /** Send whatever could not reach the server. */
+  /** Try whether the server takes edits again; when it takes one, the others follow. */
   resume() {
     clearTimeout(this.#retryTimer);
-    this.#unreachable = "";
-    this.#say();
-    this.#pump();
+    const [first] = sendable(this.#queue);
+    if (!this.#unreachable) this.#pump();
+    else if (first && !this.#sending) this.#deliver(first);
+    else if (!this.#queue.length) this.#unreachable = "";
   }
 
   /** Send again what was refused. */
