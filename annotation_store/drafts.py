@@ -193,8 +193,11 @@ class Drafts:
         threshold: float | None = None,
         *,
         overwrite_edited: bool = False,
+        name: str = "",
     ) -> Applied:
         """Make frames `first` to `last` of a draft the annotation, as one edit.
+
+        With a `name` it is done once, as in `Edits.apply`.
 
         Frames verified or edited by hand are left alone unless `overwrite_edited`.
 
@@ -235,7 +238,9 @@ class Drafts:
                 "All of these frames were edited or verified by hand, so nothing was replaced. "
                 "Allow overwriting them, or choose another range."
             )
-        return self._edits.apply(target_id, "draft", annotator, changes, note=f"draft {draft_id}")
+        return self._edits.apply(
+            target_id, "draft", annotator, changes, note=f"draft {draft_id}", name=name
+        )
 
     def read_map(self, draft_id: int, frame_index: int) -> SoftMap:
         """The soft map (h, w) of one frame."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from annotation_store.clips import Clip, get_clip
 from annotation_store.database import Database, new_id
+from annotation_store.done_edits import answer_to, note_done
 from annotation_store.edit_rows import add_versions, restore
 from annotation_store.errors import NotFoundError, StaleMaskError, StoreError
 from annotation_store.masks import Origin, currently_shown, of_frames
@@ -52,6 +53,17 @@ class Applied:
     versions: dict[tuple[Layer, int], int]
     revision: int
 
+    def as_json(self) -> dict[str, Any]:
+        """For keeping; `of_json` reads it."""
+        versions = [[*place, version] for place, version in self.versions.items()]
+        return {"edit_id": self.edit_id, "versions": versions, "revision": self.revision}
+
+    @classmethod
+    def of_json(cls, kept: dict[str, Any]) -> Applied:
+        """What `as_json` kept."""
+        versions = {(layer, frame): version for layer, frame, version in kept["versions"]}
+        return cls(kept["edit_id"], versions, kept["revision"])
+
 
 @dataclass(frozen=True)
 class Reverted:
@@ -61,6 +73,12 @@ class Reverted:
     kind: str
     changed: list[tuple[int, Layer, int]]
     revision: int
+
+    @classmethod
+    def of_json(cls, kept: dict[str, Any]) -> Reverted:
+        """What was kept of its fields."""
+        changed = [(target_id, layer, frame) for target_id, layer, frame in kept["changed"]]
+        return cls(kept["edit_id"], kept["kind"], changed, kept["revision"])
 
 
 class Edits:
@@ -77,8 +95,11 @@ class Edits:
         changes: Sequence[MaskChange],
         *,
         note: str = "",
+        name: str = "",
     ) -> Applied:
         """One edit, all of it or nothing.
+
+        An edit with a `name` is done once: asked for again, the first answer is given again.
 
         Raises:
             StaleMaskError: a frame has moved on since it was seen; nothing was changed.
@@ -87,8 +108,20 @@ class Edits:
         """
         _require_sound(changes)  # before we lock
         with self._database.write() as connection:
+            if (answer := answer_to(connection, name)) is not None:
+                return Applied.of_json(answer)
             edit_id = _start(connection, target_id, kind, annotator, note)
-            return _extend(connection, edit_id, changes)
+            applied = _extend(connection, edit_id, changes)
+            if name:
+                clip_id = get_target(connection, target_id).clip_id
+                note_done(connection, name, clip_id, applied.as_json())
+            return applied
+
+    def done(self, name: str) -> Applied | None:
+        """What `apply` answered to the edit called `name`; None where it was not done."""
+        with self._database.read() as connection:
+            answer = answer_to(connection, name)
+            return None if answer is None else Applied.of_json(answer)
 
     def start(self, target_id: int, kind: Origin, annotator: str, note: str = "") -> int:
         """Begin an edit whose frames arrive over time; `extend` it with each."""
@@ -101,20 +134,26 @@ class Edits:
         with self._database.write() as connection:
             return _extend(connection, edit_id, changes)
 
-    def undo(self, clip_id: int, annotator: str) -> Reverted | None:
+    def undo(self, clip_id: int, annotator: str, *, name: str = "") -> Reverted | None:
         """Take back the annotator's newest edit of the clip; None when there is none.
+
+        With a `name` it is done once, as in `apply`.
 
         Raises:
             StaleMaskError: a frame of it was changed by somebody else since; nothing is undone.
         """
-        return self._revert(clip_id, annotator, "done", "undone")
+        return self._revert(clip_id, annotator, "done", "undone", name)
 
-    def redo(self, clip_id: int, annotator: str) -> Reverted | None:
+    def redo(self, clip_id: int, annotator: str, *, name: str = "") -> Reverted | None:
         """Bring back the edit undone last; None when there is none.  Raises as `undo` does."""
-        return self._revert(clip_id, annotator, "undone", "done")
+        return self._revert(clip_id, annotator, "undone", "done", name)
 
-    def _revert(self, clip_id: int, annotator: str, before: str, after: str) -> Reverted | None:
+    def _revert(
+        self, clip_id: int, annotator: str, before: str, after: str, name: str
+    ) -> Reverted | None:
         with self._database.write() as connection:
+            if (answer := answer_to(connection, name)) is not None:
+                return Reverted.of_json(answer) if answer else None
             # The newest edit is undone first; of those undone, the oldest comes back first.
             order = edit.c.id.desc() if before == "done" else edit.c.id.asc()
             mine = (edit.c.clip_id == clip_id) & (edit.c.annotator == annotator)
@@ -123,10 +162,14 @@ class Edits:
                 select(edit).where(mine, edit.c.state == before, filled).order_by(order).limit(1)
             ).first()
             if made is None:
+                get_clip(connection, clip_id)
+                note_done(connection, name, clip_id, {})
                 return None
             changed = restore(connection, made, to_before=after == "undone")
             connection.execute(update(edit).where(edit.c.id == made.id).values(state=after))
-            return Reverted(made.id, made.kind, changed, _grow_revision(connection, clip_id))
+            reverted = Reverted(made.id, made.kind, changed, _grow_revision(connection, clip_id))
+            note_done(connection, name, clip_id, asdict(reverted))
+            return reverted
 
 
 def _require_sound(changes: Sequence[MaskChange]) -> None:

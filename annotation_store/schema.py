@@ -196,6 +196,16 @@ draft_query_frame = Table(
     ),
 )
 
+# What was answered to edits that were asked for by a name.
+done_edit = Table(
+    "done_edit",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("clip_id", ForeignKey("clip.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("answer", JSON, nullable=False),
+)
+
 Step = Callable[[Connection], None]
 
 
@@ -216,5 +226,10 @@ def add_queries(connection: Connection) -> None:
     metadata.create_all(connection, tables=[draft_query, draft_query_frame])
 
 
-STEPS: Sequence[Step] = (create_tables, add_confidence, add_queries)
+def add_done_edits(connection: Connection) -> None:
+    """Version 4: edits that are done once, however often they are asked for."""
+    metadata.create_all(connection, tables=[done_edit])
+
+
+STEPS: Sequence[Step] = (create_tables, add_confidence, add_queries, add_done_edits)
 """Step n brings a workspace of version n to version n + 1; an empty one has version 0."""

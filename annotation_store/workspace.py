@@ -11,6 +11,7 @@ from types import TracebackType
 
 from annotation_store.clips import Clips
 from annotation_store.database import Database
+from annotation_store.done_edits import forget_old
 from annotation_store.drafts import Drafts
 from annotation_store.edits import Edits
 from annotation_store.errors import WorkspaceUnusableError
@@ -59,6 +60,8 @@ class Workspace:
         url = database_url or f"sqlite:///{folder / 'refscribe.sqlite'}"
         workspace = cls(folder, Database.open(url, steps=steps))
         workspace.drafts.fail_abandoned(_is_alive)
+        with workspace._database.write() as connection:
+            forget_old(connection)
         _clear_left_behind(folder / "incoming")
         return workspace
 

@@ -14,6 +14,7 @@ from app.work.jobs import Jobs
 from app.workers.worker import Worker
 
 _TAB = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_EDIT = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Services:
     def annotator(self, request: Request) -> str:
         """Who signs this request's edits: who logged in, or who the program was started for."""
         return str(request.scope.get("refscribe.annotator", self.settings.annotator))
+
+
+def edit_of(request: Request) -> str:
+    """The name a page gave its edit, under which it is done once; "" if it gave none."""
+    name = request.headers.get("x-edit", "")
+    return name if _EDIT.fullmatch(name) else ""
 
 
 def tab_of(request: Request) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.errors import StaleMaskError
 from annotation_store.masks import StoredMask
@@ -21,7 +22,7 @@ from app.notices import RefusedError
 from app.parameters import FrameIndex, Id, Pixels, Version, Word
 from app.routes import wire
 from app.routes.newest import Newest
-from app.routes.replies import apply_edit, binary, clip_of
+from app.routes.replies import apply_edit, binary, clip_of, done_before
 from app.services import Services, tab_of
 from app.workers.worker import Priority
 from video_types import Box, Click, Size
@@ -86,6 +87,8 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
         if not 0 <= frame_index < clip.frame_count:
             raise RefusedError(f"The clip has no frame {frame_index}.", code="missing", status=404)
         clicks = read_clicks(wanted.clicks, frame_index, clip.size)
+        if done_before(services, request) is not None:
+            return as_it_is(request, clip, target_id, frame_index)
         shown = workspace.masks.load(target_id, "target", frame_index)
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
@@ -117,6 +120,10 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
         saved = workspace.masks.load(target_id, "target", frame_index)
         others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
         return binary(request, wire.encode_masks(clip.size, [saved, *others]))
+
+    def as_it_is(request: Request, clip: Clip, target_id: int, frame_index: int) -> Response:
+        saved = workspace.masks.load(target_id, "target", frame_index)
+        return binary(request, wire.encode_masks(clip.size, [saved]))
 
     def restore(shown: StoredMask, base: StoredMask, request: Request) -> StoredMask:
         """Take all clicks of a frame back: its base comes again, as what it was."""
@@ -152,6 +159,8 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
         """Read the mask shown, roughly painted as it may be, as what it was meant to be."""
         clip = clip_of(services, target_id)
         shown = workspace.masks.load(target_id, "target", frame_index)
+        if done_before(services, request) is not None:
+            return binary(request, wire.encode_masks(clip.size, [shown]))
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
         rough = _prior(shown)

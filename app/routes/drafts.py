@@ -12,9 +12,17 @@ from app.notices import RefusedError
 from app.parameters import FrameIndex, Id, Share, Text
 from app.routes import wire
 from app.routes.frame_list import frame_numbers
-from app.routes.replies import FOREVER, MOST_PACKED, applied_json, binary, packed, say_applied
+from app.routes.replies import (
+    FOREVER,
+    MOST_PACKED,
+    applied_json,
+    binary,
+    done_before,
+    packed,
+    say_applied,
+)
 from app.routes.start import Segmentation, start_segmentation
-from app.services import Services
+from app.services import Services, edit_of
 
 
 class Acceptance(BaseModel):
@@ -68,6 +76,8 @@ def draft_routes(services: Services) -> APIRouter:
 
     @router.post("/drafts/{draft_id}/accept")
     def accept(draft_id: Id, wanted: Acceptance, request: Request) -> dict[str, Any]:
+        if (done := done_before(services, request)) is not None:
+            return applied_json(done)
         draft = workspace.drafts.get(draft_id)
         target_id = workspace.expressions.get(draft.expression_id).target_id
         applied = workspace.drafts.accept(
@@ -77,6 +87,7 @@ def draft_routes(services: Services) -> APIRouter:
             wanted.last,
             wanted.threshold,
             overwrite_edited=wanted.overwrite_edited,
+            name=edit_of(request),
         )
         say_applied(services, request, draft.clip_id, target_id, applied)
         return applied_json(applied)

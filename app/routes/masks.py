@@ -16,8 +16,8 @@ from app.notices import RefusedError
 from app.parameters import MOST_FRAMES, FrameIndex, Id, Text
 from app.routes import wire
 from app.routes.frame_list import frame_numbers
-from app.routes.replies import applied_json, apply_edit, binary, clip_of
-from app.services import Services, tab_of
+from app.routes.replies import applied_json, apply_edit, binary, clip_of, done_before
+from app.services import Services, edit_of, tab_of
 
 EditKind = Literal["stroke", "clear", "lasso", "click"]
 
@@ -58,6 +58,8 @@ def _add_masks(router: APIRouter, services: Services) -> None:
         return await run_in_threadpool(save_now, target_id, request, kind, body)
 
     def save_now(target_id: Id, request: Request, kind: EditKind, body: bytes) -> dict[str, Any]:
+        if (done := done_before(services, request)) is not None:
+            return applied_json(done)
         clip = clip_of(services, target_id)
         sent = wire.decode_masks(body, clip.size, clip.frame_count)
         if not sent:
@@ -73,6 +75,8 @@ def _add_clear(router: APIRouter, services: Services) -> None:
     @router.post("/targets/{target_id}/clear")
     def clear(target_id: Id, wanted: Cleared, request: Request) -> dict[str, Any]:
         """Take all masks of a range away, target and Ignore, as one step of undo."""
+        if (done := done_before(services, request)) is not None:
+            return applied_json(done)
         clip = clip_of(services, target_id)
         last = min(wanted.last, clip.frame_count - 1)
         changes = [
@@ -94,6 +98,8 @@ def _add_verify(router: APIRouter, services: Services) -> None:
 
     @router.post("/targets/{target_id}/verify")
     def verify(target_id: Id, wanted: Verified, request: Request) -> dict[str, Any]:
+        if (done := done_before(services, request)) is not None:
+            return applied_json(done)
         clip = clip_of(services, target_id)
         shown = {
             one.frame_index: one
@@ -131,11 +137,19 @@ def _add_undo(router: APIRouter, services: Services) -> None:
 
     @router.post("/clips/{clip_id}/undo")
     def undo(clip_id: Id, request: Request) -> dict[str, Any]:
-        return told(clip_id, request, edits.undo(clip_id, services.annotator(request)))
+        return told(
+            clip_id,
+            request,
+            edits.undo(clip_id, services.annotator(request), name=edit_of(request)),
+        )
 
     @router.post("/clips/{clip_id}/redo")
     def redo(clip_id: Id, request: Request) -> dict[str, Any]:
-        return told(clip_id, request, edits.redo(clip_id, services.annotator(request)))
+        return told(
+            clip_id,
+            request,
+            edits.redo(clip_id, services.annotator(request), name=edit_of(request)),
+        )
 
     def told(clip_id: Id, request: Request, reverted: Reverted | None) -> dict[str, Any]:
         if reverted is None:

@@ -12,7 +12,7 @@ from annotation_store.clips import Clip
 from annotation_store.edits import Applied, MaskChange
 from annotation_store.masks import Origin
 from app.routes import wire
-from app.services import Services, tab_of
+from app.services import Services, edit_of, tab_of
 
 LEAST_ZIPPED = 1024
 MOST_PACKED = 32
@@ -59,9 +59,16 @@ def apply_edit(
     changes: list[MaskChange],
 ) -> Applied:
     """Save one edit of the person who asked, and tell the other tabs."""
-    applied = services.workspace.edits.apply(target_id, kind, services.annotator(request), changes)
+    applied = services.workspace.edits.apply(
+        target_id, kind, services.annotator(request), changes, name=edit_of(request)
+    )
     say_applied(services, request, clip_id, target_id, applied)
     return applied
+
+
+def done_before(services: Services, request: Request) -> Applied | None:
+    """What was answered to the same edit before: its page got no answer, and asks again."""
+    return services.workspace.edits.done(edit_of(request))
 
 
 def say_applied(

@@ -178,3 +178,48 @@ def test_accepting_a_draft_never_holds_its_masks_as_pixels(workspace):
     tracemalloc.stop()
 
     assert most < 5 * size[0] * size[1]  # of 300 frames
+
+
+# -- asked for twice under one name ----------------------------------------------------------------
+
+
+def test_an_edit_asked_for_again_under_its_name_is_done_once(workspace, steam):
+    first = workspace.edits.apply(steam.id, "stroke", ANA, changes(3), name="stroke-1")
+
+    again = workspace.edits.apply(steam.id, "stroke", ANA, changes(3), name="stroke-1")
+
+    assert again == first == workspace.edits.done("stroke-1")
+    assert [stored.version for stored in workspace.masks.load_all(steam.id)] == [1, 1, 1]
+    assert workspace.edits.done("stroke-2") is None
+
+
+def test_undo_asked_for_again_under_its_name_takes_back_one_edit(workspace, steam):
+    workspace.edits.apply(steam.id, "stroke", ANA, changes(1))
+    workspace.edits.apply(steam.id, "stroke", ANA, changes(1, seen=1, shift=5))
+
+    undone = [workspace.edits.undo(steam.clip_id, ANA, name="undo-1") for _ in range(2)]
+
+    assert undone[0] == undone[1]
+    assert workspace.masks.load_all(steam.id)[0].rle == bar(0).counts
+    redone = [workspace.edits.redo(steam.clip_id, ANA, name="redo-1") for _ in range(2)]
+    assert redone[0] == redone[1]
+    nothing = [workspace.edits.redo(steam.clip_id, ANA, name="redo-2") for _ in range(2)]
+    assert nothing == [None, None]
+
+
+def test_an_edit_that_was_refused_may_be_asked_for_again_under_its_name(workspace, steam):
+    workspace.edits.apply(steam.id, "stroke", BEN, changes(1))
+    with pytest.raises(StaleMaskError):
+        workspace.edits.apply(steam.id, "stroke", ANA, changes(1), name="stroke-1")
+
+    applied = workspace.edits.apply(steam.id, "stroke", ANA, changes(1, seen=1), name="stroke-1")
+
+    assert applied.versions == {("target", 0): 2}
+
+
+def test_names_of_edits_go_with_their_clip(workspace, steam):
+    workspace.edits.apply(steam.id, "stroke", ANA, changes(1), name="stroke-1")
+
+    workspace.clips.remove(steam.clip_id)
+
+    assert workspace.edits.done("stroke-1") is None

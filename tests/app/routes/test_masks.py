@@ -48,6 +48,29 @@ def test_a_stroke_on_an_outdated_mask_is_refused_and_changes_nothing(server, tar
     assert np.array_equal(held.mask, disc(60, 50))
 
 
+def test_an_edit_whose_answer_was_lost_is_done_once_and_answered_again(server, clip, target):
+    """A page that got no answer sends the same edit again, under the same name."""
+    named = {"X-Edit": "m1x2-3abc"}
+    body = write_masks((3, "target", 0, disc(60, 50)))
+    path = f"/api/targets/{target}/masks?kind=stroke"
+    first = server.ask(path, body, headers=named)
+    stroke(server, target, 3, 1, disc(100, 70))
+
+    again = server.ask(path, body, headers=named)
+
+    assert (again.status, again.json()) == (200, first.json())
+    held = server.masks(target)["target", 3]
+    assert held.version == 2
+    assert np.array_equal(held.mask, disc(100, 70))
+
+    undo = {"X-Edit": "m1x2-undo"}
+    answers = [
+        server.ask(f"/api/clips/{clip['id']}/undo", {}, headers=undo).json() for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    assert np.array_equal(server.masks(target)["target", 3].mask, disc(60, 50))
+
+
 def test_one_outdated_frame_refuses_all_of_an_edit(server, target):
     stroke(server, target, 3, 0, disc(60, 50))
     data = write_masks((2, "target", 0, disc(10, 10)), (3, "target", 0, disc(10, 10)))
