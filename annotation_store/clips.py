@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from annotation_store import draft_folders
 from annotation_store.database import Database, new_id
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.frames import clip_folder
@@ -196,15 +197,12 @@ class Clips:
         """Remove a clip with its masks, drafts and frames."""
         with self._database.write() as connection:
             get_clip(connection, clip_id)
-            draft_ids = connection.scalars(
-                select(draft.c.id).where(draft.c.clip_id == clip_id)
-            ).all()
+            folders = draft_folders.folders_of(connection, self._folder, draft.c.clip_id == clip_id)
             connection.execute(edit.delete().where(edit.c.clip_id == clip_id))
             connection.execute(clip.delete().where(clip.c.id == clip_id))
         # Rows first: files without a row are only room lost, a row without files is a broken clip.
         shutil.rmtree(clip_folder(self._folder, clip_id), ignore_errors=True)
-        for draft_id in draft_ids:
-            shutil.rmtree(self._folder / "cache" / "drafts" / str(draft_id), ignore_errors=True)
+        draft_folders.delete(folders)
 
     def summary(self) -> Sequence[ClipSummary]:
         """Every clip with its counts, oldest first, in a handful of grouped queries."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from annotation_store import draft_folders
 from annotation_store.clips import get_clip
 from annotation_store.database import Database, new_id
 from annotation_store.errors import NotFoundError
 from annotation_store.names import clean_text
-from annotation_store.schema import clip, edit, target
+from annotation_store.schema import clip, draft, edit, expression, target
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ def get_target(connection: Connection, target_id: int) -> Target:
 
 
 class Targets:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, folder: Path) -> None:
+        """`folder` is the workspace's."""
         self._database = database
+        self._folder = folder
 
     def add(self, clip_id: int, name: str = "") -> Target:
         """A new target with the clip's next number."""
@@ -78,6 +82,10 @@ class Targets:
         """Remove a target with its expressions, masks and drafts."""
         with self._database.write() as connection:
             removed = get_target(connection, target_id)
+            own = select(expression.c.id).where(expression.c.target_id == target_id)
+            folders = draft_folders.folders_of(
+                connection, self._folder, draft.c.expression_id.in_(own)
+            )
             connection.execute(edit.delete().where(edit.c.target_id == target_id))
             connection.execute(target.delete().where(target.c.id == target_id))
             connection.execute(
@@ -85,3 +93,4 @@ class Targets:
                 .where(clip.c.id == removed.clip_id)
                 .values(revision=clip.c.revision + 1)
             )
+        draft_folders.delete(folders)

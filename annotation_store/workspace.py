@@ -32,8 +32,8 @@ class Workspace:
         self._database = database
         self.frames = FrameStore(folder)
         self.clips = Clips(database, folder)
-        self.targets = Targets(database)
-        self.expressions = Expressions(database)
+        self.targets = Targets(database, folder)
+        self.expressions = Expressions(database, folder)
         self.masks = Masks(database)
         self.edits = Edits(database)
         self.drafts = Drafts(database, folder, clips=self.clips, masks=self.masks, edits=self.edits)
