@@ -93,6 +93,14 @@ def get_clip(connection: Connection, clip_id: int) -> Clip:
     return _clip(row)
 
 
+def time_table_of(connection: Connection, clip_id: int) -> tuple[float, ...]:
+    """Per frame of the clip, the second of the source it shows."""
+    times = connection.scalar(select(clip.c.time_table).where(clip.c.id == clip_id))
+    if times is None:
+        raise NotFoundError(f"There is no clip {clip_id}; it may have been removed.")
+    return tuple(times)
+
+
 class Clips:
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
@@ -163,10 +171,7 @@ class Clips:
     def time_table(self, clip_id: int) -> tuple[float, ...]:
         """Per frame, the second of the source it shows."""
         with self._database.read() as connection:
-            times = connection.scalar(select(clip.c.time_table).where(clip.c.id == clip_id))
-        if times is None:
-            raise NotFoundError(f"There is no clip {clip_id}; it may have been removed.")
-        return tuple(times)
+            return time_table_of(connection, clip_id)
 
     def update(
         self,

@@ -45,6 +45,16 @@ def get_expression(connection: Connection, expression_id: int) -> Expression:
     return _expression(row)
 
 
+def expressions_of(connection: Connection, clip_id: int) -> list[Expression]:
+    """All expressions of a clip, by target and then in the order they were typed."""
+    query = (
+        select(expression)
+        .where(expression.c.clip_id == clip_id)
+        .order_by(expression.c.target_id, expression.c.id)
+    )
+    return [_expression(row) for row in connection.execute(query)]
+
+
 def next_label(taken: Iterable[tuple[str, str]], annotator: str) -> str:
     """The label of an annotator's next expression, given (annotator, label) of those there are.
 
@@ -104,13 +114,8 @@ class Expressions:
 
     def list(self, clip_id: int) -> list[Expression]:
         """All expressions of a clip, by target and then in the order they were typed."""
-        query = (
-            select(expression)
-            .where(expression.c.clip_id == clip_id)
-            .order_by(expression.c.target_id, expression.c.id)
-        )
         with self._database.read() as connection:
-            return [_expression(row) for row in connection.execute(query)]
+            return expressions_of(connection, clip_id)
 
     def get(self, expression_id: int) -> Expression:
         with self._database.read() as connection:

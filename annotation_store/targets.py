@@ -40,6 +40,12 @@ def get_target(connection: Connection, target_id: int) -> Target:
     return _target(row)
 
 
+def targets_of(connection: Connection, clip_id: int) -> list[Target]:
+    """The clip's targets by number, inside a transaction already begun."""
+    query = select(target).where(target.c.clip_id == clip_id).order_by(target.c.number)
+    return [_target(row) for row in connection.execute(query)]
+
+
 class Targets:
     def __init__(self, database: Database, folder: Path) -> None:
         """`folder` is the workspace's."""
@@ -63,9 +69,8 @@ class Targets:
 
     def list(self, clip_id: int) -> list[Target]:
         """The clip's targets by number."""
-        query = select(target).where(target.c.clip_id == clip_id).order_by(target.c.number)
         with self._database.read() as connection:
-            return [_target(row) for row in connection.execute(query)]
+            return targets_of(connection, clip_id)
 
     def get(self, target_id: int) -> Target:
         with self._database.read() as connection:

@@ -6,8 +6,11 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
+
+from sqlalchemy import Connection
 
 from annotation_store.clips import Clips
 from annotation_store.database import Database
@@ -61,6 +64,10 @@ class Workspace:
         workspace.drafts.fail_abandoned(_is_alive)
         _clear_left_behind(folder / "incoming")
         return workspace
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A transaction for reading: everything read in it is of one moment."""
+        return self._database.read()
 
     def close(self) -> None:
         self._database.close()
