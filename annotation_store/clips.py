@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from annotation_store import draft_folders
 from annotation_store.database import Database, new_id
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.frames import clip_folder
@@ -92,6 +93,14 @@ def get_clip(connection: Connection, clip_id: int) -> Clip:
     return _clip(row)
 
 
+def time_table_of(connection: Connection, clip_id: int) -> tuple[float, ...]:
+    """Per frame of the clip, the second of the source it shows."""
+    times = connection.scalar(select(clip.c.time_table).where(clip.c.id == clip_id))
+    if times is None:
+        raise NotFoundError(f"There is no clip {clip_id}; it may have been removed.")
+    return tuple(times)
+
+
 class Clips:
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
@@ -162,10 +171,7 @@ class Clips:
     def time_table(self, clip_id: int) -> tuple[float, ...]:
         """Per frame, the second of the source it shows."""
         with self._database.read() as connection:
-            times = connection.scalar(select(clip.c.time_table).where(clip.c.id == clip_id))
-        if times is None:
-            raise NotFoundError(f"There is no clip {clip_id}; it may have been removed.")
-        return tuple(times)
+            return time_table_of(connection, clip_id)
 
     def update(
         self,
@@ -196,15 +202,12 @@ class Clips:
         """Remove a clip with its masks, drafts and frames."""
         with self._database.write() as connection:
             get_clip(connection, clip_id)
-            draft_ids = connection.scalars(
-                select(draft.c.id).where(draft.c.clip_id == clip_id)
-            ).all()
+            folders = draft_folders.folders_of(connection, self._folder, draft.c.clip_id == clip_id)
             connection.execute(edit.delete().where(edit.c.clip_id == clip_id))
             connection.execute(clip.delete().where(clip.c.id == clip_id))
         # Rows first: files without a row are only room lost, a row without files is a broken clip.
         shutil.rmtree(clip_folder(self._folder, clip_id), ignore_errors=True)
-        for draft_id in draft_ids:
-            shutil.rmtree(self._folder / "cache" / "drafts" / str(draft_id), ignore_errors=True)
+        draft_folders.delete(folders)
 
     def summary(self) -> Sequence[ClipSummary]:
         """Every clip with its counts, oldest first, in a handful of grouped queries."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, literal, select, update
 
 from annotation_store.database import Database
+from annotation_store.draft_folders import draft_folder, filling, require_draft, write_map
 from annotation_store.errors import NotFoundError, StoreError
-from annotation_store.schema import draft, draft_frame, draft_query, draft_query_frame
+from annotation_store.schema import draft_frame, draft_query, draft_query_frame
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class DraftQueries:
     """Masks at the draft's threshold in the database, soft maps in a folder for each query."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        """`folder` holds a folder for each draft."""
+        """`folder` is the workspace's."""
         self._database = database
         self._folder = folder
 
@@ -40,7 +41,7 @@ class DraftQueries:
             for number, score in enumerate(scores)
         ]
         with self._database.write() as connection:
-            _require_draft(connection, draft_id)
+            require_draft(connection, draft_id)
             if not _queries(connection, draft_id):
                 connection.execute(insert(draft_query), rows)
 
@@ -49,26 +50,21 @@ class DraftQueries:
     ) -> None:
         """Keep (frame_index, for each query its COCO counts and soft map as PNG)."""
         rows = []
-        for frame_index, answers in frames:
-            for number, (rle, png) in enumerate(answers):
-                rows.append(
-                    {
-                        "draft_id": draft_id,
-                        "number": number,
-                        "frame_index": frame_index,
-                        "rle": rle,
-                    }
-                )
-                write_map(self.map_path(draft_id, number, frame_index), png)
-        if rows:
-            with self._database.write() as connection:
-                _require_draft(connection, draft_id)
-                connection.execute(insert(draft_query_frame), rows)
+        with filling(self._database, draft_folder(self._folder, draft_id), draft_id):
+            for frame_index, answers in frames:
+                for number, (rle, png) in enumerate(answers):
+                    place = {"draft_id": draft_id, "number": number, "frame_index": frame_index}
+                    rows.append({**place, "rle": rle})
+                    write_map(self.map_path(draft_id, number, frame_index), png)
+            if rows:
+                with self._database.write() as connection:
+                    require_draft(connection, draft_id)
+                    connection.execute(insert(draft_query_frame), rows)
 
     def list(self, draft_id: int) -> list[Query]:
         """All answers of a draft in order; none where its segmenter gives but one."""
         with self._database.read() as connection:
-            _require_draft(connection, draft_id)
+            require_draft(connection, draft_id)
             return _queries(connection, draft_id)
 
     def chosen(self, draft_id: int) -> int | None:
@@ -88,7 +84,7 @@ class DraftQueries:
             NotFoundError: it has no such answer.
         """
         with self._database.write() as connection:
-            state = _require_draft(connection, draft_id)
+            state = require_draft(connection, draft_id)
             if state == "running":
                 raise StoreError("This draft is still being made; choose when it is done.")
             if index not in [one.index for one in _queries(connection, draft_id)]:
@@ -108,26 +104,7 @@ class DraftQueries:
 
     def map_path(self, draft_id: int, index: int, frame_index: int) -> Path:
         """The PNG of one answer's soft map."""
-        return self._folder / str(draft_id) / f"query-{index}" / f"{frame_index:05d}.png"
-
-
-def write_map(path: Path, png: bytes) -> None:
-    """Write a soft map whole or not at all.
-
-    Raises:
-        StoreError: the disk is full or cannot be written.
-    """
-    aside = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(png)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise StoreError(
-            f"The soft map of frame {int(path.stem)} could not be written "
-            f"({error.strerror}). Make room on the disk and run the segmenter again."
-        ) from error
+        return draft_folder(self._folder, draft_id) / f"query-{index}" / f"{frame_index:05d}.png"
 
 
 def _queries(connection: Connection, draft_id: int) -> list[Query]:
@@ -137,11 +114,3 @@ def _queries(connection: Connection, draft_id: int) -> list[Query]:
         .order_by(draft_query.c.number)
     )
     return [Query(*row) for row in rows]
-
-
-def _require_draft(connection: Connection, draft_id: int) -> str:
-    """The state of the draft."""
-    found = connection.execute(select(draft.c.state).where(draft.c.id == draft_id)).scalar()
-    if found is None:
-        raise NotFoundError(f"There is no draft {draft_id}; it may have been discarded.")
-    return str(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ import cv2
 import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from annotation_store import draft_folders
 from annotation_store.clips import Clips
 from annotation_store.database import Database, new_id
-from annotation_store.draft_queries import DraftQueries, write_map
+from annotation_store.draft_folders import draft_folder, filling, require_draft, write_map
+from annotation_store.draft_queries import DraftQueries
 from annotation_store.edits import Applied, Edits, MaskChange
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.expressions import get_expression
@@ -73,7 +74,7 @@ class Drafts:
         self, database: Database, folder: Path, *, clips: Clips, masks: Masks, edits: Edits
     ) -> None:
         self._database = database
-        self._folder = folder / "cache" / "drafts"
+        self._folder = folder
         self._clips = clips
         self._masks = masks
         self._edits = edits
@@ -115,19 +116,21 @@ class Drafts:
         There is no soft map where `queries` keeps it.
         """
         rows = []
-        for frame_index, rle, png in frames:
-            rows.append({"draft_id": draft_id, "frame_index": frame_index, "rle": rle})
-            if png is not None:
-                write_map(self._folder / str(draft_id) / f"{frame_index:05d}.png", png)
-        with self._database.write() as connection:
-            _get(connection, draft_id)
-            done = {row["frame_index"] for row in rows}
-            connection.execute(
-                draft_frame.delete().where(
-                    draft_frame.c.draft_id == draft_id, draft_frame.c.frame_index.in_(done)
+        folder = draft_folder(self._folder, draft_id)
+        with filling(self._database, folder, draft_id):
+            for frame_index, rle, png in frames:
+                rows.append({"draft_id": draft_id, "frame_index": frame_index, "rle": rle})
+                if png is not None:
+                    write_map(folder / f"{frame_index:05d}.png", png)
+            with self._database.write() as connection:
+                require_draft(connection, draft_id)
+                done = {row["frame_index"] for row in rows}
+                connection.execute(
+                    draft_frame.delete().where(
+                        draft_frame.c.draft_id == draft_id, draft_frame.c.frame_index.in_(done)
+                    )
                 )
-            )
-            connection.execute(insert(draft_frame), rows)
+                connection.execute(insert(draft_frame), rows)
 
     def note_weights(self, draft_id: int, weights_hash: str) -> None:
         """Keep which weights a draft was made with, once they are loaded."""
@@ -175,14 +178,15 @@ class Drafts:
         query = self.queries.chosen(draft_id)
         if query is not None:
             return self.queries.map_path(draft_id, query, frame_index)
-        return self._folder / str(draft_id) / f"{frame_index:05d}.png"
+        return draft_folder(self._folder, draft_id) / f"{frame_index:05d}.png"
 
     def remove(self, draft_id: int) -> None:
         """Discard a draft; masks accepted from it stay."""
         with self._database.write() as connection:
             _get(connection, draft_id)
+            folders = draft_folders.folders_of(connection, self._folder, draft.c.id == draft_id)
             connection.execute(draft.delete().where(draft.c.id == draft_id))
-        shutil.rmtree(self._folder / str(draft_id), ignore_errors=True)
+        draft_folders.delete(folders)
 
     def accept(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import itertools
 import shutil
 import sys
 import uuid
@@ -41,18 +42,6 @@ class ExportReport:
     checked: bool
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """`parent`/`name`, or with the first number behind it that is not taken yet.
-
-    The server and the command line name exports after the day, several a day.
-    """
-    folder, number = parent / name, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{name}_{number}"
-    return folder
-
-
 def export_steps(
     workspace: Workspace,
     clip_ids: Sequence[int],
@@ -61,13 +50,15 @@ def export_steps(
 ) -> Steps:
     """Write clips to the new folder `destination`; closing the generator early leaves nothing.
 
+    Where that name is taken by the end, the folder has the first number behind it that is free.
+
     Raises:
-        ExportError: the folder exists, there is nothing to export, the disk is full, or what
-            was written did not read back as it was.  Nothing is left.
+        ExportError: there is nothing to export, the disk is full, or what was written did not
+            read back as it was.  Nothing is left.
         NotFoundError: a clip is not in the workspace.
     """
     options = options or ExportOptions()
-    _require_sensible(clip_ids, destination, options)
+    _require_sensible(clip_ids, options)
     snapshots = take_snapshots(workspace, clip_ids, options.mask_step)
     counts = [steps_of(snapshot, options) for snapshot in snapshots]
     total = 2 * sum(counts)
@@ -88,9 +79,9 @@ def export_steps(
             if "ref-vps" in options.formats:
                 check_meta(checked, snapshots)
             checked.require_no_others()
-        finish(folder, destination)
+        final = finish(folder, destination)
     return ExportReport(
-        folder=destination,
+        folder=final,
         clips=len(snapshots),
         frames=sum(len(snapshot.ref.annotated) for snapshot in snapshots),
         files=len(checked.files),
@@ -118,7 +109,7 @@ def export(
                 progress(*step)
 
 
-def _require_sensible(clip_ids: Sequence[int], destination: Path, options: ExportOptions) -> None:
+def _require_sensible(clip_ids: Sequence[int], options: ExportOptions) -> None:
     if not clip_ids:
         raise ExportError("No clip was chosen; choose at least one to export.")
     if options.mask_step not in (1, 4):
@@ -128,8 +119,6 @@ def _require_sensible(clip_ids: Sequence[int], destination: Path, options: Expor
     unknown = set(options.formats) - set(FORMATS)
     if unknown or not options.formats:
         raise ExportError(f"Choose one or more of {', '.join(FORMATS)} to export.")
-    if destination.exists():
-        raise ExportError(f"“{destination}” exists already; choose another name for the export.")
 
 
 @contextmanager
@@ -156,17 +145,24 @@ def aside(destination: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def finish(folder: Path, destination: Path) -> None:
-    """Give `folder`, which is whole, its name.
+def finish(folder: Path, destination: Path) -> Path:
+    """Give `folder`, which is whole, its name: `destination`, numbered if that is taken.
 
-    Raises:
-        ExportError: another export took the name meanwhile.
+    The name is taken only here: exports are named after the day, and several may run at once.
     """
-    if destination.exists():
-        raise ExportError(
-            f"“{destination}” appeared while exporting; choose another name for the export."
+    for number in itertools.count(1):
+        final = (
+            destination if number == 1 else destination.with_name(f"{destination.name}_{number}")
         )
-    folder.rename(destination)
+        if final.exists():
+            continue
+        try:
+            return folder.rename(final)
+        except OSError as error:
+            # Another export was faster between the question and the renaming.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+    raise AssertionError("numbers do not end")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -200,6 +196,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     wanted = ExportOptions(options.mask_step, frozenset(options.format or ("ref-vps",)))
     try:
+        if options.destination.exists():
+            raise ExportError(
+                f"“{options.destination}” exists already; choose another name for the export."
+            )
         with Workspace.open(options.workspace) as workspace:
             clip_ids = options.clip or [clip.id for clip in workspace.clips.list()]
             report = export(

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from sqlalchemy import Connection
 
-from annotation_store.clips import Clip
+from annotation_store.clips import Clip, get_clip, time_table_of
 from annotation_store.errors import ExportError
+from annotation_store.expressions import expressions_of
 from annotation_store.formats import palette_png, ref_vps
 from annotation_store.formats.ref_vps import RefClip, RefExpression, RefSource, RefTarget
-from annotation_store.masks import StoredMask
+from annotation_store.masks import StoredMask, masks_of
+from annotation_store.targets import targets_of
 from annotation_store.workspace import Workspace
 from video_types import Layer, Mask, Size
 
@@ -56,32 +59,33 @@ def take_snapshots(workspace: Workspace, clip_ids: Sequence[int], mask_step: int
         ExportError: a clip has no mask on any frame that would be exported.
         NotFoundError: a clip is not in the workspace.
     """
-    clips = [workspace.clips.get(clip_id) for clip_id in dict.fromkeys(clip_ids)]
-    folders = ref_vps.folder_names([clip.name for clip in clips])
-    return [
-        _take(workspace, clip, folder, mask_step)
-        for clip, folder in zip(clips, folders, strict=True)
-    ]
+    with workspace.read() as connection:
+        clips = [get_clip(connection, clip_id) for clip_id in dict.fromkeys(clip_ids)]
+        folders = ref_vps.folder_names([clip.name for clip in clips])
+        return [
+            _take(connection, clip, folder, mask_step)
+            for clip, folder in zip(clips, folders, strict=True)
+        ]
 
 
-def _take(workspace: Workspace, clip: Clip, folder: str, mask_step: int) -> Snapshot:
+def _take(connection: Connection, clip: Clip, folder: str, mask_step: int) -> Snapshot:
     annotated = range(0, clip.frame_count, mask_step)
     numbers = {}
     targets = []
     masks: dict[tuple[int, Layer, int], StoredMask] = {}
-    for target in workspace.targets.list(clip.id):
+    for target in targets_of(connection, clip.id):
         if target.number > palette_png.MAX_TARGET:
             raise ExportError(
                 f"“{clip.name}” has more than {palette_png.MAX_TARGET} targets, which an "
                 "annotation image cannot hold."
             )
         numbers[target.id] = target.number
-        stored = [one for one in workspace.masks.load_all(target.id) if one.rle is not None]
-        masks.update({(target.number, one.layer, one.frame_index): one for one in stored})
+        stored = [held for held in masks_of(connection, target.id) if held.rle is not None]
+        masks.update({(target.number, held.layer, held.frame_index): held for held in stored})
         own = sorted(
-            (one.frame_index, one.verified)
-            for one in stored
-            if one.layer == "target" and one.frame_index in annotated
+            (held.frame_index, held.verified)
+            for held in stored
+            if held.layer == "target" and held.frame_index in annotated
         )
         targets.append(
             RefTarget(
@@ -113,12 +117,12 @@ def _take(workspace: Workspace, clip: Clip, folder: str, mask_step: int) -> Snap
             trim_s=(clip.trim_start_s or 0.0, clip.trim_end_s) if trimmed else None,
             crop=clip.crop,
             rotation=clip.rotation,
-            times_s=tuple(workspace.clips.time_table(clip.id)),
+            times_s=time_table_of(connection, clip.id),
         ),
         targets=tuple(targets),
         expressions=tuple(
-            RefExpression(one.text, numbers[one.target_id], one.annotator)
-            for one in workspace.expressions.list(clip.id)
+            RefExpression(expression.text, numbers[expression.target_id], expression.annotator)
+            for expression in expressions_of(connection, clip.id)
         ),
     )
     return Snapshot(clip, ref, masks)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from annotation_store import draft_folders
 from annotation_store.database import Database, new_id
 from annotation_store.errors import NotFoundError
 from annotation_store.names import clean_text
-from annotation_store.schema import expression
+from annotation_store.schema import draft, expression
 from annotation_store.targets import get_target
 
 LONGEST = 1000
@@ -41,6 +43,16 @@ def get_expression(connection: Connection, expression_id: int) -> Expression:
     if row is None:
         raise NotFoundError(f"There is no expression {expression_id}; it may have been removed.")
     return _expression(row)
+
+
+def expressions_of(connection: Connection, clip_id: int) -> list[Expression]:
+    """All expressions of a clip, by target and then in the order they were typed."""
+    query = (
+        select(expression)
+        .where(expression.c.clip_id == clip_id)
+        .order_by(expression.c.target_id, expression.c.id)
+    )
+    return [_expression(row) for row in connection.execute(query)]
 
 
 def next_label(taken: Iterable[tuple[str, str]], annotator: str) -> str:
@@ -73,22 +85,24 @@ def _letter(place: int) -> str:
 
 
 class Expressions:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, folder: Path) -> None:
+        """`folder` is the workspace's."""
         self._database = database
+        self._folder = folder
 
     def add(self, target_id: int, text: str, annotator: str) -> Expression:
         text = clean_text(text, "an expression", longest=LONGEST)
         annotator = clean_text(annotator, "an annotator's name", longest=100)
         with self._database.write() as connection:
-            of = get_target(connection, target_id)
+            clip_id = get_target(connection, target_id).clip_id
             taken = connection.execute(
                 select(expression.c.annotator, expression.c.label).where(
-                    expression.c.clip_id == of.clip_id
+                    expression.c.clip_id == clip_id
                 )
             )
             result = connection.execute(
                 expression.insert().values(
-                    clip_id=of.clip_id,
+                    clip_id=clip_id,
                     target_id=target_id,
                     label=next_label([(row[0], row[1]) for row in taken], annotator),
                     text=text,
@@ -100,13 +114,8 @@ class Expressions:
 
     def list(self, clip_id: int) -> list[Expression]:
         """All expressions of a clip, by target and then in the order they were typed."""
-        query = (
-            select(expression)
-            .where(expression.c.clip_id == clip_id)
-            .order_by(expression.c.target_id, expression.c.id)
-        )
         with self._database.read() as connection:
-            return [_expression(row) for row in connection.execute(query)]
+            return expressions_of(connection, clip_id)
 
     def get(self, expression_id: int) -> Expression:
         with self._database.read() as connection:
@@ -126,4 +135,8 @@ class Expressions:
         """Remove an expression with its drafts; masks belong to the target and stay."""
         with self._database.write() as connection:
             get_expression(connection, expression_id)
+            folders = draft_folders.folders_of(
+                connection, self._folder, draft.c.expression_id == expression_id
+            )
             connection.execute(expression.delete().where(expression.c.id == expression_id))
+        draft_folders.delete(folders)

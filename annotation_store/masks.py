@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, select
 
 from annotation_store import runs
 from annotation_store.database import Database
@@ -100,6 +100,18 @@ def of_frames(table: FromClause, frames: Sequence[int]) -> ColumnElement[bool]:
     return table.c.frame_index.between(min(frames), max(frames))
 
 
+def masks_of(
+    connection: Connection, target_id: int, frames: Sequence[int] | None = None
+) -> list[StoredMask]:
+    """`Masks.load_all` inside a transaction already begun."""
+    query = currently_shown(target_id).order_by(current.c.frame_index, current.c.layer.desc())
+    if frames is not None:
+        query = query.where(of_frames(current, frames))
+    found = [stored_mask(row) for row in connection.execute(query)]
+    wanted = None if frames is None else set(frames)
+    return [stored for stored in found if wanted is None or stored.frame_index in wanted]
+
+
 class Masks:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -117,13 +129,8 @@ class Masks:
 
     def load_all(self, target_id: int, frames: Sequence[int] | None = None) -> list[StoredMask]:
         """Current masks of both layers by frame, of all frames ever touched or of `frames`."""
-        query = currently_shown(target_id).order_by(current.c.frame_index, current.c.layer.desc())
-        if frames is not None:
-            query = query.where(of_frames(current, frames))
         with self._database.read() as connection:
-            found = [stored_mask(row) for row in connection.execute(query)]
-        wanted = None if frames is None else set(frames)
-        return [one for one in found if wanted is None or one.frame_index in wanted]
+            return masks_of(connection, target_id, frames)
 
     def makers(self, target_id: int) -> dict[int, tuple[int, str]]:
         """frame_index -> (edit id, the edit's note) of the target masks shown now.

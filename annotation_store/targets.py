@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from annotation_store import draft_folders
 from annotation_store.clips import get_clip
 from annotation_store.database import Database, new_id
 from annotation_store.errors import NotFoundError
 from annotation_store.names import clean_text
-from annotation_store.schema import clip, edit, target
+from annotation_store.schema import clip, draft, edit, expression, target
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,17 @@ def get_target(connection: Connection, target_id: int) -> Target:
     return _target(row)
 
 
+def targets_of(connection: Connection, clip_id: int) -> list[Target]:
+    """The clip's targets by number, inside a transaction already begun."""
+    query = select(target).where(target.c.clip_id == clip_id).order_by(target.c.number)
+    return [_target(row) for row in connection.execute(query)]
+
+
 class Targets:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, folder: Path) -> None:
+        """`folder` is the workspace's."""
         self._database = database
+        self._folder = folder
 
     def add(self, clip_id: int, name: str = "") -> Target:
         """A new target with the clip's next number."""
@@ -59,9 +69,8 @@ class Targets:
 
     def list(self, clip_id: int) -> list[Target]:
         """The clip's targets by number."""
-        query = select(target).where(target.c.clip_id == clip_id).order_by(target.c.number)
         with self._database.read() as connection:
-            return [_target(row) for row in connection.execute(query)]
+            return targets_of(connection, clip_id)
 
     def get(self, target_id: int) -> Target:
         with self._database.read() as connection:
@@ -78,6 +87,10 @@ class Targets:
         """Remove a target with its expressions, masks and drafts."""
         with self._database.write() as connection:
             removed = get_target(connection, target_id)
+            own = select(expression.c.id).where(expression.c.target_id == target_id)
+            folders = draft_folders.folders_of(
+                connection, self._folder, draft.c.expression_id.in_(own)
+            )
             connection.execute(edit.delete().where(edit.c.target_id == target_id))
             connection.execute(target.delete().where(target.c.id == target_id))
             connection.execute(
@@ -85,3 +98,4 @@ class Targets:
                 .where(clip.c.id == removed.clip_id)
                 .values(revision=clip.c.revision + 1)
             )
+        draft_folders.delete(folders)

@@ -6,8 +6,11 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
+
+from sqlalchemy import Connection
 
 from annotation_store.clips import Clips
 from annotation_store.database import Database
@@ -33,8 +36,8 @@ class Workspace:
         self._database = database
         self.frames = FrameStore(folder)
         self.clips = Clips(database, folder)
-        self.targets = Targets(database)
-        self.expressions = Expressions(database)
+        self.targets = Targets(database, folder)
+        self.expressions = Expressions(database, folder)
         self.masks = Masks(database)
         self.edits = Edits(database)
         self.drafts = Drafts(database, folder, clips=self.clips, masks=self.masks, edits=self.edits)
@@ -64,6 +67,10 @@ class Workspace:
             forget_old(connection)
         _clear_left_behind(folder / "incoming")
         return workspace
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A transaction for reading: everything read in it is of one moment."""
+        return self._database.read()
 
     def close(self) -> None:
         self._database.close()

@@ -230,12 +230,7 @@ def _add_targets(router: APIRouter, services: Services) -> None:
     @router.delete("/targets/{target_id}")
     def remove_target(target_id: Id) -> dict[str, Any]:
         target = workspace.targets.get(target_id)
-        drafts = {
-            draft.id
-            for draft in workspace.drafts.list(target.clip_id)
-            if workspace.expressions.get(draft.expression_id).target_id == target_id
-        }
-        services.jobs.cancel_where(lambda job: job.target_id == target_id or job.draft_id in drafts)
+        services.jobs.cancel_where(lambda job: job.target_id == target_id)
         workspace.targets.remove(target_id)
         services.live.say_clip(target.clip_id)
         return {}

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from annotation_store.clips import Clip
 from annotation_store.drafts import Draft
 from annotation_store.errors import NotFoundError
-from annotation_store.export import new_folder
 from annotation_store.expressions import Expression
 from annotation_store.formats.ref_vps import folder_names
 from app.comparing import runs as compare_runs
@@ -125,7 +124,7 @@ def _add_export(router: APIRouter, services: Services) -> None:
         require_exportable(compared, wanted.formats, wanted.frames)
         (name,) = folder_names([compared.clip.name])
         day = time.strftime("%Y-%m-%d")
-        destination = new_folder(exports, f"comparison-{name[:40]}-{day}")
+        destination = exports / f"comparison-{name[:40]}-{day}"
         call = services.files.submit(
             "export-comparison",
             Priority.CLIP,

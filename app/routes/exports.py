@@ -34,14 +34,12 @@ def export_routes(services: Services) -> APIRouter:
 
     @router.post("/export")
     def export(wanted: ExportWish) -> dict[str, Any]:
-        from annotation_store.export import new_folder
-
         clips = services.workspace.clips
         if wanted.clip_ids == "all":
             clip_ids = [clip.id for clip in clips.list()]
         else:
             clip_ids = list(dict.fromkeys(wanted.clip_ids))
-        destination = new_folder(exports, time.strftime("refscribe-%Y-%m-%d"))
+        destination = exports / time.strftime("refscribe-%Y-%m-%d")
         call = services.files.submit(
             "export",
             Priority.CLIP,

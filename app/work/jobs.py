@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from annotation_store.errors import NotFoundError
 from app.live import Live
 from app.notices import Notice, RefusedError, explain
 from app.workers.messages import Progress
@@ -213,6 +214,10 @@ class Jobs:
             try:
                 if steps:
                     keeper.take(job, steps)
+            except NotFoundError as error:
+                # What this was made for was removed meanwhile, which is how to ask for its end.
+                call.cancel()
+                end = Told("cancelled", explain(error))
             except Exception as error:  # noqa: BLE001  # told to the person by `explain`
                 call.cancel()
                 end = Told("failed", explain(error))

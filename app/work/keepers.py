@@ -156,11 +156,12 @@ class MaskKeeper:
                 "target",
                 one.frame_index,
                 MaskRuns(one.rle, self._clip.size),
-                seen,
+                self._seen[one.frame_index],
                 confidence=one.confidence,
             )
             for one in found
-            if now.get(one.frame_index, 0) == (seen := self._seen[one.frame_index])
+            # A frame that got its first mask since this was asked for was seen by nobody.
+            if now.get(one.frame_index, 0) == self._seen.get(one.frame_index)
         ]
 
     def end(self, job: Job, state: State, result: Any) -> None:  # noqa: ARG002

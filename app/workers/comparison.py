@@ -89,7 +89,9 @@ def export_comparison(
     formats: Sequence[ComparisonFormat],
     destination: str,
 ) -> Steps:
-    """Write a comparison to the new folder `destination`; returns an Exported.
+    """Write a comparison to the new folder `destination`, numbered if that name is taken.
+
+    Returns an Exported.
 
     What is written is what the store held when this began.  Closed early, it leaves nothing.
     """
@@ -110,8 +112,8 @@ def export_comparison(
                 done += 1
                 yield Progress(done, total, "Reading it back")
             checked.require_no_others()
-        finish(folder, Path(destination))
-    return Exported(destination, len(checked.files), compared.clip.frame_count, checked=True)
+        final = finish(folder, Path(destination))
+    return Exported(str(final), len(checked.files), compared.clip.frame_count, checked=True)
 
 
 def _numbers(compared: Compared, pairs: set[Pair], total: int) -> Steps:

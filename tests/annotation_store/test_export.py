@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -12,10 +10,11 @@ import sys
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from annotation_store.edits import MaskChange
 from annotation_store.errors import ExportError, NotFoundError
-from annotation_store.export import ExportOptions, export, export_steps, main, new_folder
+from annotation_store.export import ExportOptions, export, export_steps, main
 from annotation_store.formats import mask_png, overlay_video, palette_png, ref_vps
 from annotation_store.ingest import ingest_video
 from annotation_store.runs import MaskRuns
@@ -193,18 +192,60 @@ def test_nothing_to_export_is_refused(workspace, tmp_path):
     assert not root.exists()
 
 
+def to_its_end(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
+
+
 def test_a_folder_that_exists_is_not_touched(workspace, tmp_path):
     clip, _, _ = make_clip(workspace, tmp_path)
     root = tmp_path / "dataset"
     root.mkdir()
     (root / "mine.txt").write_text("mine")
 
-    with pytest.raises(ExportError, match="exists already"):
-        export(workspace, [clip.id], root)
+    report = export(workspace, [clip.id], root)
 
     assert entries(root) == ["mine.txt"]
-    assert new_folder(tmp_path, "dataset") == tmp_path / "dataset_2"
-    assert new_folder(tmp_path, "other") == tmp_path / "other"
+    assert report.folder == tmp_path / "dataset_2"
+    assert (report.folder / "meta.json").exists()
+
+
+def test_two_exports_of_one_name_at_once_both_become_folders(workspace, tmp_path):
+    clip, _, _ = make_clip(workspace, tmp_path)
+    wanted = [clip.id], tmp_path / "dataset", ExportOptions(4)
+    first, second = export_steps(workspace, *wanted), export_steps(workspace, *wanted)
+    next(first)
+    next(second)
+
+    reports = [to_its_end(second), to_its_end(first)]
+
+    assert [report.folder.name for report in reports] == ["dataset", "dataset_2"]
+    assert entries(reports[0].folder) == entries(reports[1].folder)
+
+
+def test_an_export_is_of_one_moment_though_others_work_on_meanwhile(workspace, tmp_path):
+    clip, wax, _ = make_clip(workspace, tmp_path)
+    with Workspace.open(workspace.folder) as others:
+
+        def meanwhile(_connection, _cursor, statement, *_more):
+            """A new target, its expression and an edit, between the export's own questions."""
+            if "FROM target" in statement and len(others.targets.list(clip.id)) == 2:
+                smoke = others.targets.add(clip.id, "smoke")
+                others.expressions.add(smoke.id, "what rises", "Grace")
+                apply(others, smoke, "target", 0, disc(30, 25))
+                apply(others, wax, "target", 9, disc(30, 25))
+
+        event.listen(workspace._database.engine, "after_cursor_execute", meanwhile)
+        report = export(workspace, [clip.id], tmp_path / "dataset", ExportOptions(1))
+
+    (exported,) = ref_vps.read(report.folder).clips
+    assert len(workspace.targets.list(clip.id)) == 3
+    assert [target.name for target in exported.targets] == ["wax", "flame"]
+    assert [one.text for one in exported.expressions] == ["the wax that runs down", "what melts it"]
+    assert exported.targets[0].masked == (0, 1, 2, 3, 4, 5, 8)
 
 
 def test_an_export_closed_midway_leaves_nothing(workspace, tmp_path):
@@ -240,19 +281,21 @@ def test_a_disk_that_fills_up_leaves_nothing(workspace, tmp_path, written):
     assert entries(exports) == []
 
 
-def test_a_disk_full_while_the_last_files_are_written_leaves_nothing(
-    workspace, tmp_path, monkeypatch
-):
+def test_a_disk_full_while_the_last_files_are_written_leaves_nothing(workspace, tmp_path):
     clip, _, _ = make_clip(workspace, tmp_path)
     exports = tmp_path / "exports"
+    steps = export_steps(workspace, [clip.id], exports / "dataset", ExportOptions(4))
+    for _ in range(FRAMES):
+        next(steps)  # the pictures are there; what tells of them is not
 
-    def no_room(root, clips):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(ExportError, match="is full"):
+            next(steps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    monkeypatch.setattr(ref_vps, "write_meta", no_room)
-
-    with pytest.raises(ExportError, match="is full"):
-        export(workspace, [clip.id], exports / "dataset", EVERYTHING)
     assert entries(exports) == []
 
 

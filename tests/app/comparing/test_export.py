@@ -50,6 +50,17 @@ def exported(server, clip, annotated, two_drafts):
     return job, zipfile.ZipFile(io.BytesIO(reply.body))
 
 
+def test_two_comparisons_asked_for_at_once_both_become_folders(server, clip, two_drafts):
+    keys = [f"draft:{draft_id}" for draft_id, _ in two_drafts]
+    replies = [export(server, clip, keys, formats=["csv"]) for _ in range(2)]
+
+    jobs = [server.job_done(reply) for reply in replies]
+
+    assert [job["state"] for job in jobs] == ["done", "done"], jobs
+    first, second = (job["result"]["name"] for job in jobs)
+    assert second == f"{first}_2"
+
+
 def member(archive, ending):
     (name,) = [one for one in archive.namelist() if one.endswith(ending)]
     return archive.read(name)
