@@ -51,6 +51,7 @@ def make_tasks(folder: Path) -> Tasks:
 
     def attention(target_id: int) -> Steps:
         """Looks at the target's frames for ever."""
+        (folder / f"looking-{target_id}").touch()
         return count(10**9, pause_s=0.05, name=f"left-{target_id}")
 
     return {
