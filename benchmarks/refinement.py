@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -27,7 +27,7 @@ from model.refiner import ClickRefiner, MaskPropagator, Propagated
 from model.refiners.flow import FlowEstimator, Share
 from model.refiners.mobile_sam import MobileSam, load_network, logits_of_share, to_picture
 from model.refiners.places import deep_points
-from model.refiners.propagation import Chain, propagate
+from model.refiners.propagation import Anchors, Chain, propagate
 from model.refiners.view import box_of
 from video_types import Click, Frame, Mask
 
@@ -108,14 +108,15 @@ class ByChains:
 
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
-    ) -> Iterator[Propagated]:
+    ) -> Iterator[Propagated | None]:
         """As `MaskPropagator.propagate`."""
-        return propagate(
-            frames,
-            anchors,
-            targets=targets,
-            begin=lambda anchor: self._begin(frames[anchor], anchors[anchor]),
-        )
+
+        def begin(settled: Anchors, anchor: int) -> Generator[None, None, Chain]:
+            yield from ()
+            frame = frames[anchor]
+            return self._begin(frame, settled.mask(anchor, frame))
+
+        return propagate(frames, anchors, targets=targets, begin=begin)
 
 
 def next_click(truth: Mask, mask: Mask) -> Click | None:
@@ -182,6 +183,7 @@ def print_propagation(propagator: MaskPropagator, clips: Sequence[Clip]) -> None
         overlaps = {
             found.frame_index: region_similarity(found.mask, clip.truth(found.frame_index))
             for found in propagator.propagate(clip, {middle: clip.truth(middle)}, targets=targets)
+            if found is not None
         }
         frames += len(overlaps)
         means.append(float(np.mean(list(overlaps.values()))))

@@ -74,9 +74,8 @@ def print_memory(device: str, length: int) -> None:
         early = 0
         began = time.perf_counter()
         last = 0
-        for done, found in enumerate(
-            propagator.propagate(clip, {0: clip.truth(0)}, targets=range(1, length)), start=1
-        ):
+        steps = propagator.propagate(clip, {0: clip.truth(0)}, targets=range(1, length))
+        for done, found in enumerate(filter(None, steps), start=1):
             last = found.frame_index
             if done == look:
                 early = resident_bytes()
@@ -105,7 +104,8 @@ def print_speed(device: str) -> None:
             torch.cuda.reset_peak_memory_stats()
         began = 0.0
         targets = range(1, len(clip))
-        for done, _ in enumerate(propagator.propagate(clip, {0: clip.truth(0)}, targets=targets)):
+        steps = propagator.propagate(clip, {0: clip.truth(0)}, targets=targets)
+        for done, _ in enumerate(filter(None, steps)):
             if done == WARM_UP - 1:
                 began = time.perf_counter()
         seconds = time.perf_counter() - began

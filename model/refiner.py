@@ -88,22 +88,24 @@ class MaskPropagator(Protocol):
 
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
-    ) -> Iterator[Propagated]:
-        """Yield one mask for each frame of `targets`, one frame for each step of the iterator.
+    ) -> Iterator[Propagated | None]:
+        """Yield one mask for each frame of `targets`.
 
-        Close the iterator at any time to stop; what was yielded stands.
+        Each step of the iterator looks at one frame; it yields None where that filled none, as
+        for an anchor or a frame on the way.  Close it at any time to stop; what was yielded stands.
 
         Args:
             frames: the whole clip; frames are read when they are needed, few at a time.
-            anchors: frame_index -> (H, W) mask to rely on.  An empty mask says that the
-                target is not in view there.  Anchors are never yielded.
+            anchors: frame_index -> (H, W) mask to rely on, asked for when it is used and not
+                kept: they may be decoded on the way.  An empty mask says that the target is not in
+                view there.  Anchors are never yielded.
             targets: the frames wanted, in the order wanted.  A frame between two anchors comes
                 from the nearer one, with what the other shows known; the half of a gap
                 that is nearer to its far anchor therefore arrives from there backwards.
 
         Raises:
-            ValueError: there is no anchor, or a frame_index lies outside the clip, or a
-                mask is not of its frame's size.
+            ValueError: there is no anchor, or a frame_index lies outside the clip, or, once it is
+                used, a mask is not of its frame's size.
         """
         ...
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
+
+from cachetools import LRUCache
 
 from annotation_store import runs
 from app.comparing.runs import Compared, Run
@@ -20,8 +21,9 @@ from model import comparison, metrics
 from video_types import Size
 
 KEPT = 60_000
-AT_ONCE = 48  # pairs measured before their values are kept: a second or two of F
 """Values kept: eight runs of a thousand frames with room to spare, some 10 MB."""
+AT_ONCE = 48
+"""Pairs measured before their values are kept: a second or two of F."""
 
 
 @dataclass(frozen=True)
@@ -65,44 +67,48 @@ def boundaries(*, pairs: Sequence[Pair], size: Size) -> Generator[None, None, li
     return found
 
 
-class Kept:
-    """A measure whose newest values are remembered.  Safe from many threads."""
+AsyncMeasure = Callable[[Sequence[Pair], Size], Awaitable[list[float]]]
 
-    def __init__(self, measure: Measure) -> None:
+
+class MeasureCache:
+    """A measure whose newest values are remembered, by the content of what was measured."""
+
+    def __init__(self, measure: AsyncMeasure) -> None:
         self._measure = measure
-        self._values: OrderedDict[_Key, float] = OrderedDict()
+        self._values: LRUCache[_Key, float] = LRUCache(KEPT)
         self._lock = threading.Lock()
 
-    def __call__(
-        self, pairs: Sequence[Pair], size: Size, go_on: Callable[[], None] = lambda: None
-    ) -> list[float]:
-        """One value per pair; only those not known yet are measured.
+    async def __call__(
+        self, pairs: Iterable[Pair], size: Size, go_on: Callable[[], None] = lambda: None
+    ) -> dict[Pair, float]:
+        """The value of each pair; only those not known yet are measured.
 
         `go_on` is called again and again, and raises once nobody waits for the answer.
         """
-        keys = [(pair.digest(), size) for pair in pairs]
-        found: list[float] = []
-        for start in range(0, len(pairs), AT_ONCE):
+        wanted = list(dict.fromkeys(pairs))
+        found: dict[Pair, float] = {}
+        for start in range(0, len(wanted), AT_ONCE):
             go_on()
-            part = slice(start, start + AT_ONCE)
-            found += self._part(keys[part], pairs[part], size)
+            part = wanted[start : start + AT_ONCE]
+            # Asked part by part: whoever asks for the same meanwhile finds here what is measured.
+            known = self._known(part, size)
+            missing = [pair for pair in part if pair not in known]
+            if missing:
+                measured = await self._measure(missing, size)
+                known |= dict(zip(missing, measured, strict=True))
+                self._keep(known, size)
+            found |= known
         return found
 
-    def _part(self, keys: Sequence[_Key], pairs: Sequence[Pair], size: Size) -> list[float]:
-        """Kept as soon as it is measured: whoever asks for the same meanwhile finds it here."""
+    def _known(self, pairs: Sequence[Pair], size: Size) -> dict[Pair, float]:
         with self._lock:
-            known = {key: self._values[key] for key in keys if key in self._values}
-        missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
-        if missing:
-            measured = self._measure(list(missing.values()), size)
-            known |= dict(zip(missing, measured, strict=True))
+            values = {pair: self._values.get((pair.digest(), size)) for pair in pairs}
+        return {pair: value for pair, value in values.items() if value is not None}
+
+    def _keep(self, values: Mapping[Pair, float], size: Size) -> None:
         with self._lock:
-            for key in keys:
-                self._values[key] = known[key]
-                self._values.move_to_end(key)
-            while len(self._values) > KEPT:
-                self._values.popitem(last=False)
-        return [known[key] for key in keys]
+            for pair, value in values.items():
+                self._values[pair.digest(), size] = value
 
 
 def pairs_with(
@@ -122,11 +128,19 @@ def truth_pairs(compared: Compared, run: Run) -> dict[int, Pair]:
     return pairs_with(run.masks, compared.annotation.masks, compared.annotation.ignore)
 
 
+def agreement_pairs(compared: Compared) -> dict[tuple[str, str], dict[int, Pair]]:
+    """Each two runs' masks beside each other, by their keys and frame index."""
+    ignore = {} if compared.annotation is None else compared.annotation.ignore
+    return {
+        (a.key, b.key): pairs_with(a.masks, b.masks, ignore)
+        for a, b in combinations(compared.runs, 2)
+    }
+
+
 def comparison_json(compared: Compared, j: Measure, f: Measure | None) -> dict[str, Any]:
     """All numbers of a comparison; F is left out where `f` is None."""
     count = compared.clip.frame_count
     size = compared.clip.size
-    ignore = {} if compared.annotation is None else compared.annotation.ignore
     listed = []
     for run in compared.runs:
         pairs = truth_pairs(compared, run)
@@ -146,10 +160,10 @@ def comparison_json(compared: Compared, j: Measure, f: Measure | None) -> dict[s
             }
         )
     agreement = []
-    for a, b in combinations(compared.runs, 2):
-        agreed = _per_frame(pairs_with(a.masks, b.masks, ignore), j, size, count)
+    for (a, b), pairs in agreement_pairs(compared).items():
+        agreed = _per_frame(pairs, j, size, count)
         mean = comparison.summarise(agreed).mean
-        agreement.append({"a": a.key, "b": b.key, "j": agreed, "mean": mean and mean.j})
+        agreement.append({"a": a, "b": b, "j": agreed, "mean": mean and mean.j})
     return {
         "frame_count": count,
         "target_id": None if compared.annotation is None else compared.annotation.target_id,

@@ -7,11 +7,12 @@ same clicks with version 0: the page offers them, and saves the one chosen as an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
@@ -23,8 +24,10 @@ from app.parameters import FrameIndex, Id, Pixels, Version, Word
 from app.routes import wire
 from app.routes.newest import Newest
 from app.routes.replies import apply_edit, binary, clip_of, done_before
+from app.routes.waiting import GoneError, answer_to
 from app.services import Services, tab_of
-from app.workers.worker import Priority
+from app.workers.messages import FrameRefined
+from app.workers.worker import CallCancelledError, Priority
 from video_types import Box, Click, Size
 
 CLICK_TIMEOUT_S = 180.0
@@ -77,66 +80,66 @@ def read_clicks(points: Iterable[ClickPoint], frame_index: int, size: Size) -> t
     return clicks
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Clicks that can be answered: what is `shown` on their frame now, and the `base` of it that
+    they correct."""
+
+    clip: Clip
+    shown: StoredMask
+    base: StoredMask
+    clicks: tuple[Click, ...]
+
+
 def _add_clicks(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
     previews = Newest()
 
     @router.post("/targets/{target_id}/frames/{frame_index}/clicks")
-    def click(target_id: Id, frame_index: FrameIndex, wanted: Clicks, request: Request) -> Response:
+    async def click(
+        target_id: Id, frame_index: FrameIndex, wanted: Clicks, request: Request
+    ) -> Response:
+        asked = await run_in_threadpool(look_up, target_id, frame_index, wanted, request)
+        if isinstance(asked, Response):
+            return asked
+        if not asked.clicks and wanted.box is None:
+            return await run_in_threadpool(take_back, asked, request)
+        call = services.models.submit(
+            "refine",
+            Priority.CLICK,
+            clip_id=asked.clip.id,
+            frame_index=frame_index,
+            size=asked.clip.size,
+            refiner=wanted.refiner or services.settings.refiner,
+            clicks=asked.clicks,
+            prior=_prior(asked.base),
+            box=_read_box(wanted.box, asked.clip.size),
+        )
+        if not wanted.preview:
+            refined = await call.answer(CLICK_TIMEOUT_S)
+            return await run_in_threadpool(keep, asked, refined, request)
+        previews.ask(tab_of(request), call.cancel)
+        try:
+            refined = await answer_to(request, call, CLICK_TIMEOUT_S)
+        except (CallCancelledError, GoneError):  # a newer preview of the tab took its place
+            return Response(status_code=204)
+        return await run_in_threadpool(show, asked, refined, request)
+
+    def look_up(
+        target_id: int, frame_index: int, wanted: Clicks, request: Request
+    ) -> _Asked | Response:
         clip = clip_of(services, target_id)
         if not 0 <= frame_index < clip.frame_count:
             raise RefusedError(f"The clip has no frame {frame_index}.", code="missing", status=404)
         clicks = read_clicks(wanted.clicks, frame_index, clip.size)
-        if done_before(services, request) is not None:
-            return as_it_is(request, clip, target_id, frame_index)
         shown = workspace.masks.load(target_id, "target", frame_index)
+        if done_before(services, request) is not None:
+            return binary(request, wire.encode_masks(clip.size, [shown]))
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
-        base = _base(shown)
-        if not clicks and wanted.box is None:
-            return binary(request, wire.encode_masks(clip.size, [restore(shown, base, request)]))
-        call = services.models.submit(
-            "refine",
-            Priority.CLICK,
-            clip_id=clip.id,
-            frame_index=frame_index,
-            size=clip.size,
-            refiner=wanted.refiner or services.settings.refiner,
-            clicks=clicks,
-            prior=_prior(base),
-            box=_read_box(wanted.box, clip.size),
-        )
-        if wanted.preview:
-            previews.ask(tab_of(request), call.cancel)
-            rle = call.result(CLICK_TIMEOUT_S).rle
-            found = StoredMask(
-                target_id, "target", frame_index, shown.version, rle, "click", False, clicks, 0
-            )
-            return binary(request, wire.encode_masks(clip.size, [found]))
-        refined = call.result(CLICK_TIMEOUT_S)
-        mask = MaskRuns(refined.rle, clip.size)
-        change = MaskChange("target", frame_index, mask, wanted.seen, clicks, base.version)
-        apply_edit(services, request, target_id, clip.id, "click", [change])
-        saved = workspace.masks.load(target_id, "target", frame_index)
-        others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
-        return binary(request, wire.encode_masks(clip.size, [saved, *others]))
+        return _Asked(clip, shown, base_of(shown), clicks)
 
-    def as_it_is(request: Request, clip: Clip, target_id: int, frame_index: int) -> Response:
-        saved = workspace.masks.load(target_id, "target", frame_index)
-        return binary(request, wire.encode_masks(clip.size, [saved]))
-
-    def restore(shown: StoredMask, base: StoredMask, request: Request) -> StoredMask:
-        """Take all clicks of a frame back: its base comes again, as what it was."""
-        if not shown.clicks:
-            return shown
-        clip = clip_of(services, shown.target_id)
-        mask = None if base.rle is None else MaskRuns(base.rle, clip.size)
-        change = MaskChange("target", shown.frame_index, mask, shown.version)
-        origin = base.origin or "clear"
-        apply_edit(services, request, shown.target_id, clip.id, origin, [change])
-        return workspace.masks.load(shown.target_id, "target", shown.frame_index)
-
-    def _base(shown: StoredMask) -> StoredMask:
+    def base_of(shown: StoredMask) -> StoredMask:
         """What the clicks in force correct: the mask from before the first of them."""
         if not shown.clicks:
             return shown
@@ -148,24 +151,50 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
             shown.target_id, "target", shown.frame_index, shown.base_version
         )
 
+    def show(asked: _Asked, refined: FrameRefined, request: Request) -> Response:
+        shown = replace(
+            asked.shown,
+            rle=refined.rle,
+            origin="click",
+            verified=False,
+            clicks=asked.clicks,
+            base_version=0,
+            confidence=None,
+        )
+        return binary(request, wire.encode_masks(asked.clip.size, [shown]))
+
+    def keep(asked: _Asked, refined: FrameRefined, request: Request) -> Response:
+        shown = asked.shown
+        mask = MaskRuns(refined.rle, asked.clip.size)
+        change = MaskChange(
+            "target", shown.frame_index, mask, shown.version, asked.clicks, asked.base.version
+        )
+        return keep_refined(services, request, asked.clip, shown, change, refined)
+
+    def take_back(asked: _Asked, request: Request) -> Response:
+        """Take all clicks of a frame back: its base comes again, as what it was."""
+        shown, base, clip = asked.shown, asked.base, asked.clip
+        if shown.clicks:
+            mask = None if base.rle is None else MaskRuns(base.rle, clip.size)
+            change = MaskChange("target", shown.frame_index, mask, shown.version)
+            origin = base.origin or "clear"
+            apply_edit(services, request, shown.target_id, clip.id, origin, [change])
+            shown = workspace.masks.load(shown.target_id, "target", shown.frame_index)
+        return binary(request, wire.encode_masks(clip.size, [shown]))
+
 
 def _add_redraw(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/targets/{target_id}/frames/{frame_index}/redraw")
-    def redraw(
+    async def redraw(
         target_id: Id, frame_index: FrameIndex, wanted: Redrawing, request: Request
     ) -> Response:
         """Read the mask shown, roughly painted as it may be, as what it was meant to be."""
-        clip = clip_of(services, target_id)
-        shown = workspace.masks.load(target_id, "target", frame_index)
-        if done_before(services, request) is not None:
-            return binary(request, wire.encode_masks(clip.size, [shown]))
-        if shown.version != wanted.seen:
-            raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
-        rough = _prior(shown)
-        if rough is None:
-            raise RefusedError(f"Frame {frame_index} has no mask. Paint the target roughly first.")
+        found = await run_in_threadpool(look_up, target_id, frame_index, wanted, request)
+        if isinstance(found, Response):
+            return found
+        clip, shown, rough = found
         call = services.models.submit(
             "redraw",
             Priority.CLICK,
@@ -175,13 +204,42 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
             refiner=wanted.refiner or services.settings.refiner,
             rough=rough,
         )
-        refined = call.result(CLICK_TIMEOUT_S)
+        refined = await call.answer(CLICK_TIMEOUT_S)
+        return await run_in_threadpool(keep, clip, shown, refined, request)
+
+    def look_up(
+        target_id: int, frame_index: int, wanted: Redrawing, request: Request
+    ) -> tuple[Clip, StoredMask, bytes] | Response:
+        clip = clip_of(services, target_id)
+        shown = workspace.masks.load(target_id, "target", frame_index)
+        if done_before(services, request) is not None:
+            return binary(request, wire.encode_masks(clip.size, [shown]))
+        if shown.version != wanted.seen:
+            raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
+        rough = _prior(shown)
+        if rough is None:
+            raise RefusedError(f"Frame {frame_index} has no mask. Paint the target roughly first.")
+        return clip, shown, rough
+
+    def keep(clip: Clip, shown: StoredMask, refined: FrameRefined, request: Request) -> Response:
         mask = MaskRuns(refined.rle, clip.size)
-        change = MaskChange("target", frame_index, mask, wanted.seen)
-        apply_edit(services, request, target_id, clip.id, "click", [change])
-        saved = workspace.masks.load(target_id, "target", frame_index)
-        others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
-        return binary(request, wire.encode_masks(clip.size, [saved, *others]))
+        change = MaskChange("target", shown.frame_index, mask, shown.version)
+        return keep_refined(services, request, clip, shown, change, refined)
+
+
+def keep_refined(
+    services: Services,
+    request: Request,
+    clip: Clip,
+    shown: StoredMask,
+    change: MaskChange,
+    refined: FrameRefined,
+) -> Response:
+    """Save a refiner's answer; the reply holds what was kept, and behind it the other readings."""
+    apply_edit(services, request, shown.target_id, clip.id, "click", [change])
+    saved = services.workspace.masks.load(shown.target_id, "target", shown.frame_index)
+    others = [replace(saved, version=0, rle=rle) for rle in refined.candidates]
+    return binary(request, wire.encode_masks(clip.size, [saved, *others]))
 
 
 def _prior(base: StoredMask) -> bytes | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from annotation_store.clips import Clip
 from annotation_store.drafts import Draft
@@ -16,7 +16,16 @@ from annotation_store.errors import NotFoundError
 from annotation_store.expressions import Expression
 from annotation_store.formats.ref_vps import folder_names
 from app.comparing import runs as compare_runs
-from app.comparing.numbers import Kept, Pair, comparison_json, overlaps
+from app.comparing.numbers import (
+    Measure,
+    MeasureCache,
+    Pair,
+    agreement_pairs,
+    comparison_json,
+    overlaps,
+    truth_pairs,
+)
+from app.comparing.runs import Compared
 from app.notices import RefusedError
 from app.parameters import MOST_FRAMES, FrameIndex, Id, Seed, Share, Text, Word
 from app.routes.newest import AskedAnewError, Newest
@@ -57,27 +66,48 @@ def compare_routes(services: Services) -> APIRouter:
 
 
 def _add_numbers(router: APIRouter, services: Services) -> None:
-    def in_worker(pairs: Sequence[Pair], size: Size) -> list[float]:
+    async def in_worker(pairs: Sequence[Pair], size: Size) -> list[float]:
         call = services.files.submit(
             "boundaries", Priority.PROPAGATION, pairs=list(pairs), size=size
         )
-        found: list[float] = call.result(LONGEST_WAIT_S)
+        found: list[float] = await call.answer(LONGEST_WAIT_S)
         return found
 
-    region, edges = Kept(overlaps), Kept(in_worker)
+    async def in_a_thread(pairs: Sequence[Pair], size: Size) -> list[float]:
+        return await run_in_threadpool(overlaps, pairs, size)
+
+    region, edges = MeasureCache(in_a_thread), MeasureCache(in_worker)
     questions = Newest()
 
     @router.get("/clips/{clip_id}/comparison", response_model=None)
-    def comparison(
+    async def comparison(
         request: Request, clip_id: Id, runs: Text, target: Id | None = None, f: bool = True
     ) -> dict[str, Any] | Response:
+        """204 without a body where the tab has asked anew meanwhile."""
         go_on = questions.ask(tab_of(request))
-        compared = compare_runs.load(services.workspace, clip_id, runs.split(","), target)
-        measure_f = partial(edges, go_on=go_on) if f else None
+        compared, against, agreeing = await run_in_threadpool(
+            look_up, clip_id, runs.split(","), target
+        )
+        size = compared.clip.size
         try:
-            return comparison_json(compared, partial(region, go_on=go_on), measure_f)
+            j = await region([*against, *agreeing], size, go_on)
+            edge = await edges(against, size, go_on) if f else None
         except AskedAnewError:
             return Response(status_code=204)
+        measure_f = None if edge is None else lookup(edge)
+        return await run_in_threadpool(comparison_json, compared, lookup(j), measure_f)
+
+    def look_up(
+        clip_id: int, keys: list[str], target: int | None
+    ) -> tuple[Compared, list[Pair], list[Pair]]:
+        """What is compared: the pairs with the annotation, and those of two runs."""
+        compared = compare_runs.load(services.workspace, clip_id, keys, target)
+        against = [pair for run in compared.runs for pair in truth_pairs(compared, run).values()]
+        agreeing = [pair for pairs in agreement_pairs(compared).values() for pair in pairs.values()]
+        return compared, against, agreeing
+
+    def lookup(values: Mapping[Pair, float]) -> Measure:
+        return lambda pairs, _size: [values[pair] for pair in pairs]
 
 
 def _add_runs(router: APIRouter, services: Services) -> None:

@@ -17,6 +17,8 @@ from app.notices import explain
 log = logging.getLogger(__name__)
 
 NICENESS = 10  # the web process and the browser come first where cores are scarce
+BEAT_S = 1.0
+"""How often the process says that it lives; a thread says so, whatever step is under way."""
 FAREWELL_S = 0.8
 """How long a step may go on when the end was asked for."""
 
@@ -35,13 +37,16 @@ class Priority(IntEnum):
     AHEAD = 3
 
 
-ToldKind = Literal["begun", "step", "done", "failed", "cancelled"]
+ToldKind = Literal["alive", "begun", "step", "done", "failed", "cancelled"]
 ENDS: frozenset[ToldKind] = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the worker says of a task: `what` is a step, a result, or a Notice if it failed."""
+    """What the worker says of a task: `what` is a step, a result, or a Notice if it failed.
+
+    Of itself, as task 0, it says that it has begun and that it is alive.
+    """
 
     kind: ToldKind
     what: Any = None
@@ -142,17 +147,27 @@ def work(connection: Connection, tasks: Callable[[Any], Tasks], settings: Any) -
     schedule = Schedule()
     threading.Thread(target=_listen, args=(connection, schedule), daemon=True).start()
 
+    sending = threading.Lock()
+
     def send(number: int, told: Told) -> None:
         try:
-            connection.send((number, told))
+            with sending:
+                connection.send((number, told))
         except OSError:
             schedule.end()  # nobody is left to work for
 
+    threading.Thread(target=_beat, args=(send, schedule), daemon=True).start()
     advance(schedule, tasks(settings), send)
     connection.close()
     # Nothing is left to do; taking torch down in good order would take a second.
     logging.shutdown()
     os._exit(0)
+
+
+def _beat(send: _Sends, schedule: Schedule) -> None:
+    while not schedule.ending:
+        send(0, Told("alive"))
+        time.sleep(BEAT_S)
 
 
 def _listen(connection: Connection, schedule: Schedule) -> None:

@@ -6,7 +6,7 @@ store worker never loads torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from app.workers.process import Steps, Tasks
 from model.refiner import Refined
 from model.segmenter import Answer, SegmentedFrame, SegmentStep
 from model.synthetic.samples import Sample
-from video_types import Box, Click, Layer, Size
+from video_types import Box, Click, Layer, Mask, Size
 
 OWN_THRESHOLD = 0.5
 """Where segmenters cut their soft maps themselves."""
@@ -178,9 +178,31 @@ def propagate(
         yield Progress(0, len(targets), "Loading the model")
     model = models.refiners.get(refiner)
     frames = models.frames.sequence(clip_id, frame_count)
-    masks = {frame_index: runs.decode(rle, size) for frame_index, rle in anchors.items()}
-    for found in model.propagate(frames, masks, targets=targets):
-        yield FrameFilled(found.frame_index, runs.encode(found.mask), found.confidence)
+    for found in model.propagate(frames, DecodedMasks(anchors, size), targets=targets):
+        if found is None:
+            yield
+        else:
+            yield FrameFilled(found.frame_index, runs.encode(found.mask), found.confidence)
+
+
+class DecodedMasks(Mapping[int, Mask]):
+    """Masks (H, W) by frame index, each decoded from its COCO counts whenever it is asked for."""
+
+    def __init__(self, counts: Mapping[int, bytes], size: Size) -> None:
+        self._counts = counts
+        self._size = size
+
+    def __getitem__(self, frame_index: int) -> Mask:
+        return runs.decode(self._counts[frame_index], self._size)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __contains__(self, frame_index: object) -> bool:
+        return frame_index in self._counts  # `Mapping` would decode it to see
 
 
 def repair(

@@ -1,53 +1,66 @@
 """A process beside the web process that does the long work, one step at a time.
 
-Its tasks are generators (`worker_process` runs them).  Before every step the most urgent task is
+Its tasks are generators (`process` runs them).  Before every step the most urgent task is
 chosen, so a click waits for one step of a propagation at most.  The process ends when the web
-process does, however that ends; when it dies itself, what it had begun is reported as failed and
-another one takes its place.
+process does, however that ends.  When it dies itself or falls silent, another one takes its place:
+what it had begun is reported as failed, except a click, which is asked once more.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import itertools
 import logging
-import multiprocessing
 import queue
-import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from app.notices import Notice, RefusedError
-from app.workers.process import ENDS, FAREWELL_S, Order, Priority, Tasks, Told, work
+from app.workers.line import Line, begin, death_sentence
+from app.workers.process import BEAT_S, ENDS, FAREWELL_S, Order, Priority, Tasks, Told
 
-__all__ = ["ENDS", "Call", "Priority", "Told", "Worker"]
+__all__ = ["ENDS", "Call", "CallCancelledError", "Priority", "Told", "Worker"]
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 10.0
 TRIES = 3
 """Deaths in a row after which even tasks that had not begun are given up."""
+SILENCE_S = 30.0
+"""A process that lives says so every second, whatever step it is in; one stopped or starved of
+memory for so long is replaced."""
+BEGINNING_S = 180.0
+"""How long a process may take to say its first word, while it imports what it needs."""
+
+
+class CallCancelledError(RefusedError):
+    """The task was cancelled before it had an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("This was cancelled.", code="cancelled", status=409)
 
 
 class Call:
-    """One task given to a worker, for the thread that waits for it."""
+    """One task given to a worker, for the thread or the coroutine that waits for it."""
 
     def __init__(self, worker: Worker, order: Order) -> None:
         self.order = order
         self._worker = worker
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self._end: Future[Told] = Future()
+        self._end.set_running_or_notify_cancel()  # who stops waiting does not end the task
         self.begun = False
         self.cancelled = False
         self.paused = False
+        self.repeated = False
 
     def hear(self, told: Told) -> None:
-        """Called by the worker's listener."""
-        self.begun = self.begun or told.kind == "begun"
+        """Called by the worker, once for each thing told and once for the end."""
         self._told.put(told)
+        if told.kind in ENDS:
+            self._end.set_result(told)
 
     def take(self, timeout_s: float | None = None) -> Told | None:
         """The next thing told; None when nothing is within `timeout_s`."""
@@ -70,28 +83,47 @@ class Call:
         """Wait for the end and return the result.
 
         Raises:
-            RefusedError: the task failed, was cancelled, or took too long.
+            CallCancelledError: the task was cancelled.
+            RefusedError: it failed, or took too long and was cancelled.
         """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            told = self.take(max(0.0, deadline - time.monotonic()))
-            if told is None:
-                self.cancel()
-                raise RefusedError(
-                    f"The model did not answer within {timeout_s:g} seconds. Try again.",
-                    code="slow",
-                    status=504,
-                )
-            if told.kind == "done":
-                return told.what
-            if told.kind == "failed":
-                raise RefusedError.of(told.what)
-            if told.kind == "cancelled":
-                raise RefusedError("This was cancelled.", code="cancelled", status=409)
+        try:
+            told = self._end.result(timeout_s)
+        except TimeoutError as error:
+            raise self._given_up(timeout_s) from error
+        return _result(told)
+
+    async def answer(self, timeout_s: float) -> Any:
+        """As `result`, without holding a thread meanwhile."""
+        try:
+            told = await asyncio.wait_for(asyncio.wrap_future(self._end), timeout_s)
+        except TimeoutError as error:
+            raise self._given_up(timeout_s) from error
+        return _result(told)
+
+    def _given_up(self, timeout_s: float) -> RefusedError:
+        self.cancel()
+        return RefusedError(
+            f"The {self._worker.name} process did not answer within {timeout_s:g} seconds. "
+            "Wait for what it does now, or cancel that, then try again.",
+            code="slow",
+            status=504,
+        )
+
+
+def _result(told: Told) -> Any:
+    if told.kind == "failed":
+        raise RefusedError.of(told.what)
+    if told.kind == "cancelled":
+        raise CallCancelledError
+    return told.what
 
 
 class Worker:
-    """One process and the calls it is to answer.  Every method may be called from any thread."""
+    """One process and the calls it is to answer.
+
+    Every method may be called from any thread, and from the event loop: none waits for the process
+    but `stop`.
+    """
 
     def __init__(
         self,
@@ -99,57 +131,41 @@ class Worker:
         tasks: Callable[[Any], Tasks],
         settings: Any,
         *,
-        told: Callable[[str, str], None],
+        told: Callable[[str, str], None] | None = None,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """`tasks(settings)` is called in the process; `told(state, message)` hears up and down."""
         self.name = name
         self._tasks = tasks
         self._settings = settings
-        self._told = told
+        self._told = told or (lambda _state, _message: None)
+        self._silence_s = silence_s
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._calls: dict[int, Call] = {}
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
+        self._line: Line | None = None
         self._stopping = threading.Event()
         self._deaths = 0
 
     @property
     def pid(self) -> int | None:
-        process = self._process
-        return None if process is None else process.pid
+        """The process at work, None between two."""
+        line = self._line
+        return None if line is None else line.process.pid
 
     def start(self) -> None:
-        with self._lock:
-            ours, theirs = multiprocessing.get_context("spawn").Pipe()
-            process = multiprocessing.get_context("spawn").Process(
-                target=work, args=(theirs, self._tasks, self._settings), name=self.name, daemon=True
-            )
-            with _deaf_to_interrupts():
-                process.start()
-            theirs.close()
-            self._process, self._connection = process, ours
-            for call in self._calls.values():
-                self._send(("order", call.order))
-                if call.paused:
-                    self.pause(call)
-        threading.Thread(
-            target=self._listen, args=(process, ours), name=f"{self.name} listener", daemon=True
-        ).start()
+        """Begin, and keep a process at work until `stop`."""
+        threading.Thread(target=self._keep_one, name=f"{self.name} keeper", daemon=True).start()
 
     def stop(self) -> None:
         """End the process; it may finish the step it is in for a moment."""
         self._stopping.set()
         with self._lock:
-            process, connection = self._process, self._connection
-        if process is None or connection is None:
-            return
-        self._send(("end", None))
-        process.join(FAREWELL_S)
-        if process.is_alive():
-            process.kill()
-            process.join(1)
-        connection.close()
+            line = self._line
+        if line is not None:
+            line.send(("end", None))
+            line.process.join(FAREWELL_S)
+            line.end()
 
     def submit(self, task: str, priority: Priority, **arguments: Any) -> Call:
         with self._lock:
@@ -160,78 +176,111 @@ class Worker:
         return call
 
     def cancel(self, call: Call) -> None:
-        self._send(("cancel", call.order.id))
+        with self._lock:
+            if not call.begun and self._calls.pop(call.order.id, None) is not None:
+                call.hear(Told("cancelled"))  # nothing of it is under way that one had to wait for
+            self._send(("cancel", call.order.id))
 
     def pause(self, call: Call) -> None:
         self._send(("pause" if call.paused else "resume", call.order.id))
 
     def _send(self, message: tuple[str, Any]) -> None:
+        """Between two processes nothing is sent: `_begin` says it all again."""
         with self._lock:
-            if self._connection is None:
-                return
-            # A dead process is noticed by the listener; orders are sent again to the next one.
-            with contextlib.suppress(OSError, ValueError):
-                self._connection.send(message)
+            if self._line is not None:
+                self._line.send(message)
 
-    def _listen(self, process: BaseProcess, connection: Connection) -> None:
-        while True:
+    def _keep_one(self) -> None:
+        """Let one process follow the other."""
+        while not self._stopping.is_set():
             try:
-                number, told = connection.recv()
-            except (EOFError, OSError):
-                break
-            if told.kind == "begun" and number == 0:
-                self._told("up", "")
+                line = self._begin()
+            except Exception as error:  # noqa: BLE001  # no memory, no thread, no file: may pass
+                reason = f"The {self.name} process cannot be started ({error}); it is tried again."
+            else:
+                reason = self._watch(line)
+            if not self._stopping.is_set():
+                self._mourn(reason)
+
+    def _begin(self) -> Line:
+        line = begin(self.name, self._tasks, self._settings)
+        with self._lock:
+            self._line = line
+            for call in self._calls.values():
+                line.send(("order", call.order))
+                if call.paused:
+                    self.pause(call)
+        if self._stopping.is_set():  # `stop` came too early to see this process
+            line.end()
+        return line
+
+    def _watch(self, line: Line) -> str:
+        """Hear a process until it ends or says nothing any more; returns what became of it."""
+        hearing = threading.Thread(
+            target=self._hear, args=(line,), name=f"{self.name} listener", daemon=True
+        )
+        hearing.start()
+        heard, looks_silent = 0, 0
+        while hearing.is_alive():
+            hearing.join(BEAT_S)
+            looks_silent = looks_silent + 1 if heard == line.heard else 0
+            heard = line.heard
+            # Looks are counted, not time: a machine that slept has not listened either.
+            if looks_silent * BEAT_S >= (self._silence_s if heard else BEGINNING_S):
+                line.end()
+                return (
+                    f"The {self.name} process did not answer any more and was stopped; it is being "
+                    "started again."
+                )
+        line.end(after_s=2 * FAREWELL_S)
+        return death_sentence(self.name, line.process.exitcode)
+
+    def _hear(self, line: Line) -> None:
+        for number, told in line.messages():
+            if number == 0:
+                if told.kind == "begun":
+                    self._told("up", "")
                 continue
             with self._lock:
+                if line is not self._line:
+                    return  # given up; the next process has its calls
                 call = self._calls.get(number)
+                if call is not None and told.kind == "begun":
+                    call.begun = True
                 if told.kind in ENDS:
                     self._calls.pop(number, None)
                     self._deaths = 0
             if call is not None:
                 call.hear(told)
-        if not self._stopping.is_set():
-            self._replace(process)
 
-    def _replace(self, process: BaseProcess) -> None:
-        process.join(5)
-        reason = _reason(self.name, process.exitcode)
+    def _mourn(self, reason: str) -> None:
+        """Tell what is lost with a process, and let a moment pass before the next."""
         log.warning("%s", reason)
         with self._lock:
-            self._connection = None
+            self._line = None
             self._deaths += 1
-            hopeless = self._deaths >= TRIES
-            lost = [
-                call for call in self._calls.values() if call.begun or call.cancelled or hopeless
-            ]
-            for call in lost:
-                del self._calls[call.order.id]
+            ends = {call: self._loss(call, reason) for call in self._calls.values()}
+            for call, end in ends.items():
+                if end is not None:
+                    del self._calls[call.order.id]
             pause = min(LONGEST_PAUSE_S, 0.25 * 2 ** (self._deaths - 1)) if self._deaths > 1 else 0
         self._told("down", reason)
-        for call in lost:
-            waiting = call.cancelled and not call.begun
-            told = Told("cancelled") if waiting else Told("failed", Notice(reason, "worker", 503))
-            call.hear(told)
-        if not self._stopping.wait(pause):
-            self.start()
+        for call, end in ends.items():
+            if end is not None:
+                call.hear(end)
+        self._stopping.wait(pause)
 
-
-def _reason(name: str, exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        with contextlib.suppress(ValueError):
-            stop = signal.Signals(-exitcode).name
-            memory = ", as the system does when memory runs out" if stop == "SIGKILL" else ""
-            return f"The {name} process was stopped ({stop}{memory}); it is being started again."
-    return f"The {name} process ended (code {exitcode}); it is being started again."
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A process started inside never sees Ctrl-C: the terminal sends it to the whole group."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def _loss(self, call: Call, reason: str) -> Told | None:
+        """How a call ends with the process; None for one that is sent to the next."""
+        if call.cancelled:
+            return Told("cancelled")
+        failed = Told("failed", Notice(reason, "worker", 503))
+        if self._deaths >= TRIES:
+            return failed
+        if not call.begun:
+            return None
+        if call.order.priority is Priority.CLICK and not call.repeated:
+            # It has delivered nothing yet, and may not be what ended the process.
+            call.repeated, call.begun = True, False
+            return None
+        return failed

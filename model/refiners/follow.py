@@ -8,8 +8,6 @@ readings are weighed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from model.refiners.flow import FlowEstimator, Share
@@ -36,26 +34,18 @@ SURE = 0.6
 class Follower:
     """Follows the target away from one frame.  A Chain of `model.refiners.propagation`."""
 
-    def __init__(
-        self,
-        network: MobileSam,
-        frame: Frame,
-        mask: Mask,
-        others: Sequence[tuple[Frame, Mask]] = (),
-    ) -> None:
-        """
-        Args:
-            frame: (H, W, 3), the frame to start from.
-            mask: (H, W), the target on it.
-            others: more frames whose masks are known; they help to tell what the target is.
-        """
+    def __init__(self, network: MobileSam, frame: Frame, mask: Mask) -> None:
+        """Start from `frame`, (H, W, 3), with `mask`, (H, W), the target on it."""
         self._network = network
         self._flow = FlowEstimator()
         self._memory = TargetMemory()
         self._frame = frame
         self._share: Share = mask.astype(np.float32)
-        for known, known_mask in ((frame, mask), *others):
-            self._memory.add_anchor(network.embed(known), known_mask.astype(np.float32))
+        self.learn(frame, mask)
+
+    def learn(self, frame: Frame, mask: Mask) -> None:
+        """Look at one more frame whose mask is known: it helps to tell what the target is."""
+        self._memory.add_anchor(self._network.embed(frame), mask.astype(np.float32))
 
     def step(self, frame_index: int, frame: Frame) -> tuple[Mask, float]:  # noqa: ARG002
         """The mask on the next frame, (H, W), and the confidence in it."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from model.refiner import Propagated
 from model.refiners.click_series import ClickSeries
 from model.refiners.follow import Follower
 from model.refiners.mobile_sam import Embedding, MobileSam, load_network
-from model.refiners.propagation import beside, propagate
+from model.refiners.propagation import Anchors, propagate
 from video_types import Frame, Mask
 
 EMBEDDINGS_KEPT = 48
@@ -29,12 +29,17 @@ class MobileSamRefiner(ClickSeries[Embedding]):
 
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
-    ) -> Iterator[Propagated]:
+    ) -> Iterator[Propagated | None]:
         """As `MaskPropagator.propagate`."""
 
-        def begin(anchor: int) -> Follower:
-            others = [(frames[other], anchors[other]) for other in beside(anchor, anchors)]
-            return Follower(self._sam, frames[anchor], anchors[anchor], others)
+        def begin(settled: Anchors, anchor: int) -> Generator[None, None, Follower]:
+            frame = frames[anchor]
+            follower = Follower(self._sam, frame, settled.mask(anchor, frame))
+            for other in settled.beside(anchor):
+                yield
+                known = frames[other]
+                follower.learn(known, settled.mask(other, known))
+            return follower
 
         return propagate(frames, anchors, targets=targets, begin=begin)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from model.refiner import Propagated
@@ -17,62 +18,94 @@ class Chain(Protocol):
         ...
 
 
-def require_anchors(
-    frames: Sequence[Frame], anchors: Mapping[int, Mask], targets: Sequence[int]
-) -> None:
-    """Check what a propagation begins from.
-
-    Raises:
-        ValueError: there is no anchor, or a frame_index lies outside the clip, or a mask
-            is not of its frame's size.
-    """
-    if not anchors:
-        raise ValueError("expected at least one frame with a mask to propagate from")
-    for frame_index in (*anchors, *targets):
-        if not 0 <= frame_index < len(frames):
-            raise ValueError(
-                f"frame {frame_index} is outside the clip, which has {len(frames)} frames"
-            )
-    for frame_index, mask in anchors.items():
-        require_mask(mask, frames[frame_index].shape[:2])
-
-
-def anchor_for(frame_index: int, anchors: Mapping[int, Mask]) -> int:
-    """The anchor a frame is filled from: of the nearest on each side the nearer one.
-
-    An anchor without the target is no place to begin from, so the one on the other side
-    takes over wherever it holds the target.
+class Anchors:
+    """The settled frames in order.  A mask is asked for when it is used, and not kept.
 
     >>> import numpy as np
     >>> seen, gone = np.ones((1, 1), dtype=bool), np.zeros((1, 1), dtype=bool)
-    >>> anchor_for(3, {0: seen, 4: seen}), anchor_for(3, {0: seen, 4: gone})
-    (4, 0)
+    >>> anchors = Anchors({0: seen, 2: seen, 4: gone, 9: seen})
+    >>> anchors.around(3), anchors.around(9)
+    ((2, 4), (4, None))
     """
-    before = max((a for a in anchors if a < frame_index), default=None)
-    after = min((a for a in anchors if a > frame_index), default=None)
-    if before is None or after is None:
-        only = before if before is not None else after
-        if only is None:
-            raise ValueError(f"no anchor beside frame {frame_index}")
-        return only
-    if anchors[before].any() != anchors[after].any():
-        return before if anchors[before].any() else after
-    return before if frame_index - before <= after - frame_index else after
 
+    def __init__(self, masks: Mapping[int, Mask]) -> None:
+        self._masks = masks
+        self._order = sorted(masks)
+        self._holding: dict[int, bool] = {}
 
-def beside(anchor: int, anchors: Mapping[int, Mask]) -> list[int]:
-    """The anchors next to `anchor` that hold the target, one on each side at most.
+    def __contains__(self, frame_index: int) -> bool:
+        return frame_index in self._masks
 
-    Both ends of a gap then know what the other looks like, and meet in its middle.
+    def mask(self, frame_index: int, frame: Frame) -> Mask:
+        """The mask of an anchor, (H, W).
 
-    >>> import numpy as np
-    >>> seen = np.ones((1, 1), dtype=bool)
-    >>> beside(4, {0: seen, 2: seen, 4: seen, 9: seen})
-    [2, 9]
-    """
-    before = max((a for a in anchors if a < anchor and anchors[a].any()), default=None)
-    after = min((a for a in anchors if a > anchor and anchors[a].any()), default=None)
-    return [other for other in (before, after) if other is not None]
+        Raises:
+            ValueError: it is not of the size of its `frame`.
+        """
+        mask = self._masks[frame_index]
+        require_mask(mask, frame.shape[:2])
+        return mask
+
+    def holds_target(self, frame_index: int) -> bool:
+        """Whether the target is in view on an anchor."""
+        if frame_index not in self._holding:
+            self._holding[frame_index] = bool(self._masks[frame_index].any())
+        return self._holding[frame_index]
+
+    def around(self, frame_index: int) -> tuple[int | None, int | None]:
+        """The nearest anchors before and after a frame."""
+        before = bisect_left(self._order, frame_index)
+        after = bisect_right(self._order, frame_index)
+        return (
+            self._order[before - 1] if before else None,
+            self._order[after] if after < len(self._order) else None,
+        )
+
+    def nearest(self, anchor: int, count: int) -> list[int]:
+        """The `count` anchors nearest to `anchor`, itself first.
+
+        >>> import numpy as np
+        >>> Anchors(dict.fromkeys([0, 5, 7, 8, 20], np.ones((1, 1), dtype=bool))).nearest(7, 3)
+        [7, 8, 5]
+        """
+        place = bisect_left(self._order, anchor)
+        near = self._order[max(0, place - count) : place + count]
+        return sorted(near, key=lambda other: abs(other - anchor))[:count]
+
+    def beside(self, anchor: int) -> list[int]:
+        """The anchors next to `anchor` that hold the target, one on each side at most.
+
+        Both ends of a gap then know what the other looks like, and meet in its middle.
+
+        >>> import numpy as np
+        >>> Anchors(dict.fromkeys([0, 2, 4, 9], np.ones((1, 1), dtype=bool))).beside(4)
+        [2, 9]
+        """
+        place = bisect_left(self._order, anchor)
+        sides = reversed(self._order[:place]), iter(self._order[place + 1 :])
+        found = (next(filter(self.holds_target, side), None) for side in sides)
+        return [other for other in found if other is not None]
+
+    def source_of(self, frame_index: int) -> int:
+        """The anchor a frame is filled from: of the nearest on each side the nearer one.
+
+        An anchor without the target is no place to begin from, so the one on the other side
+        takes over wherever it holds the target.
+
+        >>> import numpy as np
+        >>> seen, gone = np.ones((1, 1), dtype=bool), np.zeros((1, 1), dtype=bool)
+        >>> Anchors({0: seen, 4: seen}).source_of(3), Anchors({0: seen, 4: gone}).source_of(3)
+        (4, 0)
+        """
+        before, after = self.around(frame_index)
+        if before is None or after is None:
+            only = before if before is not None else after
+            if only is None:
+                raise ValueError(f"no anchor beside frame {frame_index}")
+            return only
+        if self.holds_target(before) != self.holds_target(after):
+            return before if self.holds_target(before) else after
+        return before if frame_index - before <= after - frame_index else after
 
 
 def propagate(
@@ -80,29 +113,64 @@ def propagate(
     anchors: Mapping[int, Mask],
     *,
     targets: Sequence[int],
-    begin: Callable[[int], Chain],
-) -> Iterator[Propagated]:
-    """Fill `targets` by chains of neighbouring frames, each `begin`ning at an anchor.
+    begin: Callable[[Anchors, int], Generator[None, None, Chain]],
+) -> Iterator[Propagated | None]:
+    """Fill `targets` by chains of neighbouring frames, each beginning at an anchor.
 
+    `begin` gives the chain that starts from one of the anchors; it yields between the frames it
+    looks at.
     The order is the one wanted, except that a chain never skips a wanted frame on its
     way: those of the second half of a gap between two anchors come from the far one.
+
+    Yields after each bounded step: what was filled, or None where nothing was yet.
+
+    Raises:
+        ValueError: see `MaskPropagator`; the size of a mask is looked at when it is used.
     """
-    require_anchors(frames, anchors, targets)
+    _require_inside(frames, anchors, targets)
+    settled = Anchors(anchors)
     wanted = dict.fromkeys(index for index in targets if index not in anchors)
+    gaps: dict[tuple[int | None, int | None], list[int]] = {}
+    for index in wanted:
+        gaps.setdefault(settled.around(index), []).append(index)
+    waiting: dict[tuple[int, int], set[int]] = {}  # what each chain is still to fill
     chains: dict[tuple[int, int], tuple[Chain, int]] = {}
     while wanted:
         goal = next(iter(wanted))
-        anchor = anchor_for(goal, anchors)
-        way = 1 if goal > anchor else -1
-        chain, reached = chains.get((anchor, way)) or (begin(anchor), anchor)
+        for index in gaps.pop(settled.around(goal), []):
+            waiting.setdefault(_way_to(index, settled), set()).add(index)
+        anchor, way = name = _way_to(goal, settled)
+        if name not in chains:
+            chains[name] = (yield from begin(settled, anchor)), anchor
+            yield None
+        chain, reached = chains[name]
         while goal in wanted:
             reached += way
             mask, confidence = chain.step(reached, frames[reached])
-            chains[anchor, way] = chain, reached
+            chains[name] = chain, reached
             if reached in wanted:
                 del wanted[reached]
+                waiting[name].discard(reached)
                 yield Propagated(reached, mask, confidence)
-        if not any(
-            anchor_for(index, anchors) == anchor and (index - anchor) * way > 0 for index in wanted
-        ):
-            del chains[anchor, way]
+            else:
+                yield None
+        if not waiting[name]:
+            del chains[name]
+
+
+def _way_to(frame_index: int, anchors: Anchors) -> tuple[int, int]:
+    """The anchor a frame is filled from, and the direction from there."""
+    anchor = anchors.source_of(frame_index)
+    return anchor, 1 if frame_index > anchor else -1
+
+
+def _require_inside(
+    frames: Sequence[Frame], anchors: Mapping[int, Mask], targets: Sequence[int]
+) -> None:
+    if not anchors:
+        raise ValueError("expected at least one frame with a mask to propagate from")
+    for frame_index in (*anchors, *targets):
+        if not 0 <= frame_index < len(frames):
+            raise ValueError(
+                f"frame {frame_index} is outside the clip, which has {len(frames)} frames"
+            )

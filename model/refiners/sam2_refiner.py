@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 
 from model import catalog
 from model.postprocess import fill_holes
 from model.refiner import Propagated
 from model.refiners.click_series import ClickSeries
-from model.refiners.propagation import propagate
+from model.refiners.propagation import Anchors, propagate
 from model.refiners.sam2_network import (
     Remembered,
     Sam2Features,
@@ -27,6 +28,8 @@ from video_types import Frame, Mask
 FEATURES_KEPT = 32
 """Pictures whose features are kept, 8 MB each in half precision at 1024 pixels."""
 ANCHORS_USED = 4
+ANCHORS_REMEMBERED = 2 * ANCHORS_USED
+"""0.5 MB each; those far behind are of no use to the chains to come."""
 HOLE_SHARE = 0.002
 """Of the target's area: smaller holes in a propagated mask are the network's, not the target's."""
 CPU_IMAGE_SIZE = 512
@@ -44,22 +47,27 @@ class Sam2Refiner(ClickSeries[Sam2Features]):
 
     def propagate(
         self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
-    ) -> Iterator[Propagated]:
+    ) -> Iterator[Propagated | None]:
         """As `MaskPropagator.propagate`.
 
         Every anchor conditions the network, so a correction counts on its own frame and on
         all others whenever masks are propagated again.
         """
-        settled: dict[int, Remembered] = {}
+        remembered: LRUCache[int, Remembered] = LRUCache(ANCHORS_REMEMBERED)
 
-        def begin(anchor: int) -> Sam2Follower:
-            nearest = sorted(anchors, key=lambda other: abs(other - anchor))[:ANCHORS_USED]
-            for index in nearest:
-                if index not in settled:
-                    embedding = self._sam2.embed(frames[index])
-                    settled[index] = self._sam2.remember(index, embedding, anchors[index])
-            used = {index: settled[index] for index in nearest}
-            seen = any(anchors[index].any() for index in nearest)
+        def begin(settled: Anchors, anchor: int) -> Generator[None, None, Sam2Follower]:
+            used: dict[int, Remembered] = {}
+            for index in settled.nearest(anchor, ANCHORS_USED):
+                found = remembered.get(index)
+                if found is None:
+                    if used:
+                        yield
+                    frame = frames[index]
+                    embedding = self._sam2.embed(frame)
+                    found = self._sam2.remember(index, embedding, settled.mask(index, frame))
+                    remembered[index] = found
+                used[index] = found
+            seen = any(settled.holds_target(index) for index in used)
             return Sam2Follower(self._sam2, anchor, used, target_known=seen)
 
         return propagate(frames, anchors, targets=targets, begin=begin)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -12,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from annotation_store import runs
 from annotation_store.workspace import Workspace
-from app.comparing.numbers import AT_ONCE, Kept, Pair
-from app.routes.newest import AskedAnewError, Newest
+from app.comparing.numbers import AT_ONCE, MeasureCache, Pair
+from app.routes.newest import AskedAnewError
 from model import metrics
 from model.catalog import DEMO
 from model.weight_files import file_hash, weight_file
@@ -25,9 +26,9 @@ from tests.app.conftest import (
     start_server,
     stop_server,
     wait_for,
-    write_masks,
 )
 from tests.app.routes.test_masks import stroke
+from tests.app.routes.workers import connections, stopped
 
 ANNOTATED = range(2, 12)
 
@@ -213,44 +214,46 @@ def test_a_draft_of_another_clip_is_refused(server, clip, two_drafts, tmp_path):
     assert reply.status == 404
 
 
-def test_a_long_clip_is_compared_quickly(server, workspace, tmp_path):
-    """Half a thousand frames: run lengths are counted, and known F are not measured again."""
-    clip = server.add_clip(disc_video(tmp_path / "long.mp4", 500), "long.mp4")
-    target = server.add_target(clip["id"])
-    text = {"text": "the orange disc"}
-    expression = server.ask(f"/api/targets/{target}/expressions", text).json()["id"]
-    masks = {index: disc(40 + index % 90, 60) for index in range(500)}
-    data = write_masks(*((index, "target", 0, mask) for index, mask in masks.items()))
-    assert server.ask(f"/api/targets/{target}/masks", data).status == 200
-    ids = [add_draft(workspace, expression, masks, seed=seed) for seed in (0, 1)]
-    query = ",".join(f"draft:{one}" for one in ids)
-    compare(server, clip, query)
+def test_numbers_known_already_are_not_measured_again(server, clip, annotated, two_drafts):
+    """The worker that measures F is stopped: what it measured before is still answered."""
+    (near_id, _), (far_id, _) = two_drafts
+    before = compare(server, clip, f"draft:{near_id},draft:{far_id}")
 
-    begun = time.monotonic()
-    found = compare(server, clip, query)
+    with stopped(server):
+        again = compare(server, clip, f"draft:{far_id},draft:{near_id}")
 
-    assert found["runs"][1]["mean"] == {"j": 1, "f": 1, "jf": 1}
-    assert time.monotonic() - begun < 3, "most of a second on a machine that does nothing else"
+    assert again["runs"] == before["runs"][::-1]
 
 
-def test_a_question_asked_anew_ends_the_one_before(server, clip, two_drafts):
-    questions = Newest()
-    first, other = questions.ask("tab-1"), questions.ask("tab-2")
-    questions.ask("tab-1")
-
-    other()
-    with pytest.raises(AskedAnewError):
-        first()
+def test_a_question_asked_anew_ends_the_one_before(server, clip, annotated, two_drafts):
     (near, _), (far, _) = two_drafts
     path = f"/api/clips/{clip['id']}/comparison?runs=draft:{near},draft:{far}"
-    assert server.ask(path, headers={"X-Tab": "tab-1"}).status == 200
+    with ThreadPoolExecutor(2) as tab:
+        with stopped(server):
+            both = [tab.submit(server.ask, path, headers={"X-Tab": "figures"}) for _ in range(2)]
+            wait_for(lambda: connections(server) >= 2, "the questions")
+        replies = [one.result() for one in both]
+
+    statuses = sorted(one.status for one in replies)
+    assert statuses == [200, 204]
+    assert {one.body == b"" for one in replies if one.status == 204} == {True}
+
+
+def test_a_program_without_a_tab_is_always_answered(server, clip, annotated, two_drafts):
+    (near, _), _ = two_drafts
+    path = f"/api/clips/{clip['id']}/comparison?runs=draft:{near}"
+
+    with ThreadPoolExecutor(3) as programs:
+        replies = list(programs.map(server.ask, [path] * 3))
+
+    assert [one.status for one in replies] == [200] * 3
 
 
 def test_values_are_kept_as_they_come():
     """What was measured before a question was given up is not measured again."""
     measured = []
 
-    def measure(pairs, size):
+    async def measure(pairs, size):
         measured.extend(pairs)
         return [0.5] * len(pairs)
 
@@ -259,10 +262,11 @@ def test_values_are_kept_as_they_come():
             raise AskedAnewError
 
     pairs = [Pair(bytes([index % 250, index // 250]), b"other", None) for index in range(200)]
-    kept = Kept(measure)
+    kept = MeasureCache(measure)
     with pytest.raises(AskedAnewError):
-        kept(pairs, (10, 20), give_up)
-    assert kept(pairs, (10, 20)) == [0.5] * 200
+        asyncio.run(kept(pairs, (10, 20), give_up))
+    assert len(measured) < 200
+    assert asyncio.run(kept(pairs, (10, 20))) == dict.fromkeys(pairs, 0.5)
 
     assert len(measured) == 200
 

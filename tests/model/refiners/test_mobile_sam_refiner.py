@@ -150,6 +150,7 @@ def test_a_target_is_followed_and_found_again_after_it_was_hidden(refiner):
     found = {
         each.frame_index: each.mask
         for each in refiner.propagate(frames, {0: disc(60, 80, 24)}, targets=range(1, 6))
+        if each is not None
     }
 
     assert region_similarity(found[2], disc(100, 80, 24)) > 0.85

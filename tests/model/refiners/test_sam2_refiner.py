@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -60,7 +62,7 @@ def clip(length: int) -> list[np.ndarray]:
 
 
 def masks_of(found) -> dict[int, np.ndarray]:
-    return {each.frame_index: each.mask for each in found}
+    return {each.frame_index: each.mask for each in found if each is not None}
 
 
 CLICK = Click(0, 40.0, 24.0, True)
@@ -157,11 +159,23 @@ def test_closing_keeps_what_was_yielded_and_runs_no_further_frame(refiner, netwo
     frames = clip(8)
     found = refiner.propagate(frames, {0: block(10)}, targets=range(1, 8))
 
-    kept = [next(found).frame_index, next(found).frame_index]
+    kept = [each.frame_index for each in itertools.islice(filter(None, found), 2)]
     found.close()
 
     assert kept == [1, 2]
     assert network.embedded == 3
+
+
+def test_no_step_runs_the_encoder_more_than_once(refiner, network):
+    frames = clip(12)
+    anchors = {index: block(10 + index) for index in (0, 3, 6, 9)}
+    embedded = [0]
+
+    for _ in refiner.propagate(frames, anchors, targets=range(12)):
+        embedded.append(network.embedded)
+
+    assert max(np.diff(embedded)) == 1
+    assert embedded[-1] == 12, "an anchor is embedded once for all chains"
 
 
 def test_a_target_added_later_does_not_disturb_the_first(refiner):

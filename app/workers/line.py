@@ -1,0 +1,109 @@
+"""One worker process and the pipe to it."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from app.workers.process import Tasks, Told, work
+
+KILLED_WITHIN_S = 10.0
+
+
+class Line:
+    """Sending never waits for the process: one that is stopped reads nothing."""
+
+    def __init__(self, process: BaseProcess, connection: Connection) -> None:
+        self.process = process
+        self.heard = 0
+        """Messages so far, signs of life among them."""
+        self._connection = connection
+        self._ending = threading.Lock()
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=self._send_all, name="worker sender", daemon=True).start()
+
+    def send(self, message: tuple[str, Any]) -> None:
+        self._outbox.put(bytes(ForkingPickler.dumps(message)))
+
+    def _send_all(self) -> None:
+        # Who listens notices a process that is gone.
+        with contextlib.suppress(OSError, ValueError):
+            while (data := self._outbox.get()) is not None:
+                self._connection.send_bytes(data)
+
+    def messages(self) -> Iterator[tuple[int, Told]]:
+        """What the process says, until it ends."""
+        while True:
+            try:
+                number, told = self._connection.recv()
+            except (EOFError, OSError):
+                return
+            self.heard += 1
+            yield number, told
+
+    def end(self, after_s: float = 0.0) -> None:
+        """See that the process is gone; it may end by itself for `after_s`."""
+        with self._ending:
+            self.process.join(after_s)
+            if self.process.is_alive():
+                self.process.kill()
+                self.process.join(KILLED_WITHIN_S)
+            self._outbox.put(None)
+            self._connection.close()
+
+
+def begin(name: str, tasks: Callable[[Any], Tasks], settings: Any) -> Line:
+    """A process that works on orders for `tasks(settings)`.
+
+    Raises:
+        OSError: the system has no room for another process.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    try:
+        process = context.Process(
+            target=work, args=(theirs, tasks, settings), name=name, daemon=True
+        )
+        with _deaf_to_interrupts():
+            process.start()
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Line(process, ours)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A process started inside never sees Ctrl-C: the terminal sends it to the whole group."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def death_sentence(name: str, exitcode: int | None) -> str:
+    """How a process ended, for people.
+
+    >>> death_sentence("model", 3)
+    'The model process ended (code 3); it is being started again.'
+    """
+    if exitcode is not None and exitcode < 0:
+        with contextlib.suppress(ValueError):
+            stop = signal.Signals(-exitcode).name
+            memory = ", as the system does when memory runs out" if stop == "SIGKILL" else ""
+            return f"The {name} process was stopped ({stop}{memory}); it is being started again."
+    return f"The {name} process ended (code {exitcode}); it is being started again."
