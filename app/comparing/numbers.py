@@ -20,8 +20,8 @@ from model import comparison, metrics
 from video_types import Size
 
 KEPT = 60_000
-AT_ONCE = 48  # pairs measured before their values are kept: a second or two of F
 """Values kept: eight runs of a thousand frames with room to spare, some 10 MB."""
+AT_ONCE = 48  # pairs measured before their values are kept: a second or two of F
 
 
 @dataclass(frozen=True)

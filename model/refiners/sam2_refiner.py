@@ -30,8 +30,8 @@ ANCHORS_USED = 4
 HOLE_SHARE = 0.002
 """Of the target's area: smaller holes in a propagated mask are the network's, not the target's."""
 CPU_IMAGE_SIZE = 512
-COMPILE_VARIABLE = "REFSCRIBE_SAM2_COMPILE"
 """Propagating at 1024 pixels takes over 4 s a frame on two cores, at 512 a sixth of that."""
+COMPILE_VARIABLE = "REFSCRIBE_SAM2_COMPILE"
 
 
 class Sam2Refiner:
