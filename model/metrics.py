@@ -3,6 +3,9 @@
 They equal the official tools: davis2017-evaluation for J and F, pycocotools and A2D's
 own script for single annotated frames.  `void` marks pixels left out of a comparison; in this
 project those are the pixels labelled Ignore.
+
+For evaluation on benchmarks, not for the page: `over_time`, `match_targets`, `steadiness`,
+`overlap_figures`, `average_precision`.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ BOUNDARY_SHARE = 0.008
 """A boundary may be off by this share of the diagonal, rounded up to whole pixels."""
 OVERLAP_EPSILON = 1e-6
 PRECISIONS_AT = (0.5, 0.6, 0.7, 0.8, 0.9)
-MOST_TARGETS = 8
 
 
 @dataclass(frozen=True)
@@ -152,12 +154,13 @@ def match_targets(
         number of the true one it is paired with.
 
     Raises:
-        ValueError: there are more than eight true targets, or more proposed than true ones.
+        ValueError: more targets are proposed than there are true ones.
     """
-    if len(truths) > MOST_TARGETS or len(masks) > len(truths):
+    from scipy.optimize import linear_sum_assignment  # not for the page to wait for
+
+    if len(masks) > len(truths):
         raise ValueError(
-            f"expected at most {MOST_TARGETS} true targets and no more proposed than true ones, "
-            f"got {len(truths)} and {len(masks)}"
+            f"expected no more proposed targets than true ones, got {len(masks)} and {len(truths)}"
         )
     frames = len(truths[0])
     region = np.zeros((len(masks), len(truths), frames))
@@ -171,10 +174,8 @@ def match_targets(
                     target[index], truth[index], void
                 )
     worth = (region.mean(axis=2) + boundary.mean(axis=2)) / 2
-    rows = np.arange(len(masks))
-    pairings = itertools.permutations(range(len(truths)), len(masks))
-    partners = max(pairings, key=lambda columns: float(worth[rows, list(columns)].sum()))
-    return region, boundary, list(partners)
+    _, partners = linear_sum_assignment(worth, maximize=True)
+    return region, boundary, partners.tolist()
 
 
 def temporal_consistency(overlaps: Sequence[float]) -> Consistency:

@@ -1,4 +1,4 @@
-"""The README lists what the program has: flags, keys, export formats, engines."""
+"""The README lists what the program has: flags, keys, export formats, engines, folders."""
 
 from __future__ import annotations
 
@@ -71,3 +71,30 @@ def test_the_readme_names_every_engine():
     for entry in catalog.entries():
         family = re.sub(r"-(tiny|small|base-plus|large)$", "-*", entry.name)
         assert f"`{family}`" in README, entry.name
+
+
+def places_in_the_readme() -> set[str]:
+    """Paths in the tree of "Where things are"; two blanks deeper is one folder further in."""
+    tree = README.split("## Where things are")[1].split("```")[1]
+    places: set[str] = set()
+    above: list[str] = []
+    for line in tree.strip("\n").splitlines():
+        name = line.split()[0]
+        above[(len(line) - len(line.lstrip())) // 2 :] = [name]
+        places.add("".join(above))
+    return places
+
+
+def test_every_place_the_readme_names_is_there():
+    for place in places_in_the_readme():
+        path = REPOSITORY / place
+
+        assert path.is_dir() if place.endswith("/") else path.is_file(), place
+
+
+@pytest.mark.parametrize("package", ["app", "model", "annotation_store"])
+def test_the_readme_names_every_folder_of_the_packages(package):
+    code = [path for ending in ("py", "js") for path in (REPOSITORY / package).rglob(f"*.{ending}")]
+    folders = {f"{path.parent.relative_to(REPOSITORY).as_posix()}/" for path in code}
+
+    assert folders <= places_in_the_readme()

@@ -20,10 +20,8 @@ from app.comparing.runs import Compared, Run
 from model import comparison, metrics
 from video_types import Size
 
-KEPT = 60_000
-"""Values kept: eight runs of a thousand frames with room to spare, some 10 MB."""
-AT_ONCE = 48
-"""Pairs measured before their values are kept: a second or two of F."""
+KEPT = 60_000  # values: eight runs of a thousand frames with room to spare, some 10 MB
+AT_ONCE = 48  # pairs measured before their values are kept: a second or two of F
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,7 @@ class RemSegmenter:
         chunk_frames: int = OFFICIAL_CHUNK,
         spread: bool = False,
         autocast: torch.dtype | None = None,
+        frames_kept: int = FRAMES_KEPT,
     ) -> None:
         self.name = name
         self.weights_hash = weights_hash
@@ -196,6 +197,7 @@ class RemSegmenter:
         self._chunks = spread_chunks if spread else chunks
         self._autocast = autocast
         # Latents do not depend on the expression: a second one on a clip skips the encoder.
+        self._frames_kept = frames_kept
         self._latents: OrderedDict[Hashable, dict[int, Tensor]] = OrderedDict()
 
     def describe_expression(self, text: str) -> ExpressionReport:
@@ -218,7 +220,7 @@ class RemSegmenter:
             raise ModelError("The clip has no frames to segment.")
         if not expression.strip():
             raise ModelError("The expression has no words; type what you see.")
-        keep = clip_key is not None and len(frames) <= FRAMES_KEPT
+        keep = clip_key is not None and len(frames) <= self._frames_kept
         clip = (clip_key, len(frames), self.chunk_frames)
         kept = self._latents_of(clip, len(frames)) if keep else {}
         work = 3 * len(frames)  # each frame is encoded, denoised and decoded
@@ -268,7 +270,7 @@ class RemSegmenter:
         """Latents of `clip` by the first frame of a batch; clips not asked for lately make room."""
         kept = self._latents.pop(clip, {})
         others = sum(len(batch) for one in self._latents.values() for batch in one.values())
-        while others + frame_count > FRAMES_KEPT:
+        while others + frame_count > self._frames_kept:
             others -= sum(map(len, self._latents.popitem(last=False)[1].values()))
         self._latents[clip] = kept
         return kept

@@ -258,7 +258,8 @@ class VdIt(nn.Module):
             padding: (H, W), True where there is no picture.
             clip_ids: (1, 77) tokens for the denoiser; word_ids: (1, L) for RoBERTa.
             noise: (F, 4, H/8, W/8) normal, the draw from the VAE's posterior.
-            only_frame: the head looks at this frame alone, the denoiser at all (A2D).
+            only_frame: the head looks at this frame alone, the denoiser at all: for evaluation on
+                A2D, where one frame of a clip is annotated.
         """
         maps = self.features(pixel_values, clip_ids, noise)
         if only_frame is not None:

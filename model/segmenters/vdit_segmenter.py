@@ -125,13 +125,11 @@ class VdItSegmenter:
         *,
         seed: int = 0,
         clip_key: Hashable | None = None,
-        query: int | None = None,
     ) -> Iterator[SegmentStep]:
         """As TextSegmenter.  Frames come at the end, when one query is chosen for the whole clip,
         and bring the other queries' masks along.
 
-        `query` (0 to 4) takes that one instead of the best-scored.  `seed` draws the sample from
-        the VAE's posterior, the model's only random number.
+        `seed` draws the sample from the VAE's posterior, the model's only random number.
         """
         del clip_key  # nothing here is the same for two expressions: the prompt enters the network
         if not len(frames):
@@ -166,7 +164,7 @@ class VdItSegmenter:
                 done += len(part)
                 yield SegmentStep(done, total, "painting every query's masks")
         scores = torch.stack(answers.scores).mean(dim=0)
-        best = int(scores.argmax()) if query is None else query
+        best = int(scores.argmax())
         ranking = Ranking(tuple(scores.tolist()), best)
         for part in chunks(len(frames), QUERIES_AT_ONCE):
             found = tuple(_frame(answers, index, best, size) for index in part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -112,6 +113,28 @@ def test_a_sequence_of_several_targets_is_matched_and_summed_like_the_official_o
             assert np.allclose([found.mean, found.recall, found.decay], stats[name], atol=1e-12)
             both.append(found.mean)
     assert np.mean(both) == pytest.approx(wanted["JF_mean"], abs=1e-12)
+
+
+def test_targets_are_paired_as_no_other_pairing_would_be_better():
+    rng = np.random.default_rng(0)
+    truths = rng.random((4, 2, 8, 12)) < 0.4
+    masks = truths[[2, 0, 3]] ^ (rng.random((3, 2, 8, 12)) < 0.3)
+
+    region, boundary, partners = metrics.match_targets(masks, truths)
+
+    worth = (region.mean(axis=2) + boundary.mean(axis=2)) / 2
+    every = [sum(worth[range(3), p]) for p in itertools.permutations(range(4), 3)]
+    assert sum(worth[range(3), partners]) == max(every)
+
+
+def test_a_crowd_of_targets_is_paired_and_one_more_than_there_are_is_refused():
+    truths = [[square(row, column, 4)] for row in (0, 20, 40) for column in (0, 15, 30, 45)]
+
+    _, _, partners = metrics.match_targets(truths[::-1], truths)
+
+    assert partners == list(range(12))[::-1]
+    with pytest.raises(ValueError, match="no more proposed targets than true ones, got 12 and 11"):
+        metrics.match_targets(truths, truths[1:])
 
 
 def test_temporal_figures_equal_the_published_formulas(golden):

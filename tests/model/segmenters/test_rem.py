@@ -295,9 +295,8 @@ def test_a_spread_chunk_sees_the_whole_clip_and_every_frame_comes_once():
     assert [frame.frame_index for frame in frames] == [0, 2, 4, 1, 3, 5]
 
 
-def test_latents_are_kept_for_a_named_clip_and_make_room_for_the_next(monkeypatch):
-    monkeypatch.setattr("model.segmenters.rem.FRAMES_KEPT", 6)
-    segmenter = toy_segmenter()
+def test_latents_are_kept_for_a_named_clip_and_make_room_for_the_next():
+    segmenter = toy_segmenter(frames_kept=6)
     encoded = []
     hook = segmenter.networks.vae.encoder.register_forward_hook(lambda *_: encoded.append(True))
 

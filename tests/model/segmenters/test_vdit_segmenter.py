@@ -77,16 +77,24 @@ def test_every_frame_gets_a_mask_at_its_own_size(frame_count):
     assert all(one.soft_map.shape == (96, 126) for one in frames)
 
 
-def test_one_query_is_kept_over_the_clip_and_another_can_be_taken():
-    frames = clip(3)
+def test_one_query_is_kept_over_the_clip_and_the_others_come_along():
+    steps = list(segmenter().segment(clip(3), "the red kite"))
 
-    chosen = list(segmenter().segment(frames, "the red kite"))[-1]
-    best = int(chosen.stage.split()[1])
-    same = drafted(segmenter(), frames, query=best)
-    other = drafted(segmenter(), frames, query=(best + 1) % 5)
-
-    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(chosen.frames, same, strict=True))
-    assert any(not np.array_equal(a.soft_map, b.soft_map) for a, b in zip(same, other, strict=True))
+    frames = [frame for step in steps for frame in step.frames]
+    rankings = {step.ranking for step in steps if step.frames}
+    assert len(rankings) == 1
+    ranking = rankings.pop()
+    assert ranking.chosen == int(np.argmax(ranking.scores))
+    for frame in frames:
+        assert len(frame.queries) == len(ranking.scores) == 5
+        assert np.array_equal(frame.mask, frame.queries[ranking.chosen].mask)
+        assert np.array_equal(frame.soft_map, frame.queries[ranking.chosen].soft_map)
+    others = {query for query in range(5) if query != ranking.chosen}
+    assert any(
+        not np.array_equal(frame.soft_map, frame.queries[other].soft_map)
+        for frame in frames
+        for other in others
+    )
 
 
 def test_windows_bound_what_the_networks_see_at_once():
