@@ -105,6 +105,7 @@ def _draft_tab(checkpoints: Sequence[str]) -> gr.Dropdown:
                 minimum=0,
                 elem_id="rs-seed",
             )
+            studio_part("seed")
         studio_part("drafts")
     segmenter.input(fn=None, inputs=[segmenter], js=_SET_ENGINE % "Segmenter")
     run.click(

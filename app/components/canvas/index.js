@@ -360,6 +360,7 @@ class Canvas {
   }
 
   #toolsChanged() {
+    if (!this.#tools.paints) this.#actions?.embedSoon();
     this.#display.showTools();
     this.#pointer?.refreshCursor();
     this.#screen.request();

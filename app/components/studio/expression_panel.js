@@ -9,7 +9,6 @@ import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
 
 const NEW_TARGET = "new";
-const reports = new Map(); // expression id -> what the text encoder said when it was typed here
 
 export function mountExpressionPanel(root) {
   const list = element("div", {
@@ -117,7 +116,6 @@ export function mountExpressionPanel(root) {
   }
 
   function drawExpression(expression) {
-    const report = reports.get(expression.id);
     return element(
       "li",
       { class: "rs-expression", dataset: { expression: expression.id } },
@@ -136,18 +134,7 @@ export function mountExpressionPanel(root) {
         edit(expression, event.currentTarget),
       ),
       iconButton("remove", `Remove expression ${expression.label}`, () => remove(expression)),
-      ...warnings(report),
     );
-  }
-
-  /** What the segmenter's text encoder will not read of an expression. */
-  function warnings(report) {
-    if (!report) return [];
-    const lines = [];
-    if (report.cut) lines.push(`Too long: the segmenter reads only “${report.kept}”.`);
-    if (report.unknown?.length)
-      lines.push(`Words the segmenter does not know: ${report.unknown.join(", ")}.`);
-    return lines.map((line) => element("p", { class: "rs-warning" }, line));
   }
 
   function mark() {
@@ -187,15 +174,9 @@ export function mountExpressionPanel(root) {
       text.value ||= words; // what was typed is not lost with the request
       return undefined;
     }
-    announce(made);
     await session.reloadClip();
     session.selectExpression(made.id);
     return undefined;
-  }
-
-  function announce(expression) {
-    if (expression.report) reports.set(expression.id, expression.report);
-    for (const line of warnings(expression.report)) session.notice(line.textContent, "info");
   }
 
   /** Put a field in the place of `button`'s row; Enter or leaving saves, Escape keeps the old. */
@@ -237,10 +218,7 @@ export function mountExpressionPanel(root) {
   function edit(expression, button) {
     editInPlace(button, `Expression ${expression.label}`, expression.text, async (words) => {
       if (!words) return draw();
-      const changed = await session.change(() =>
-        api.patch(`/api/expressions/${expression.id}`, { text: words }),
-      );
-      if (changed) announce({ id: expression.id, report: changed.report });
+      await session.change(() => api.patch(`/api/expressions/${expression.id}`, { text: words }));
       return session.reloadClip();
     });
   }

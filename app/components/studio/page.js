@@ -11,6 +11,7 @@ import { mountJobBar, mountNotices } from "./job_bar.js";
 import { focusPicture, keys } from "../shared/keys.js";
 import { mountPropagateState } from "./propagate_form.js";
 import { mountReviewPanel } from "./review_panel.js";
+import { mountSeedProblem } from "./seed.js";
 import { mountSegmentState } from "./segment_form.js";
 import { session } from "../shared/session.js";
 import { mountTabs } from "./tabs.js";
@@ -24,6 +25,7 @@ const PARTS = {
   expressions: mountExpressionPanel,
   tabs: mountTabs,
   segment: mountSegmentState,
+  seed: mountSeedProblem,
   drafts: mountDraftPanel,
   propagate: mountPropagateState,
   compare: mountComparePanel,

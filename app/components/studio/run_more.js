@@ -7,6 +7,7 @@ import { element } from "../shared/dom.js";
 import { count } from "../shared/words.js";
 import { reasonOf } from "./segment_form.js";
 import { session } from "../shared/session.js";
+import { readSeed } from "./seed.js";
 
 /** The form: models, expressions of the target, a seed, and Run. */
 export function mountRunMore() {
@@ -128,11 +129,14 @@ export function mountRunMore() {
   }
 
   async function start() {
+    const { seed: chosen, problem } = readSeed(seed.value || 0);
+    seed.setCustomValidity(problem);
+    if (!seed.reportValidity()) return;
     run.disabled = true;
     const body = {
       expression_ids: picked("expression").map(Number),
       segmenters: picked("model"),
-      seed: Number(seed.value) || 0,
+      seed: chosen,
     };
     try {
       await ask(session.clip.clip.id, body);

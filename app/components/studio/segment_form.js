@@ -4,6 +4,7 @@ import { api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
+import { readSeed, saySeedProblem } from "./seed.js";
 
 export const RUN_BUTTON = "rs-run";
 let running = false;
@@ -40,8 +41,14 @@ function draftOf(job) {
   return session.clip?.drafts.find((draft) => draft.id === job.draft_id)?.expression_id;
 }
 
-/** Run the chosen segmenter on the selected expression; `seed` is a whole number or null. */
-export async function runSegmenter(seed = null) {
+/** Run the chosen segmenter on the selected expression, with the seed as it was typed. */
+export async function runSegmenter(typed = null) {
+  const { seed, problem } = readSeed(typed);
+  saySeedProblem(problem);
+  if (problem) {
+    session.notice(`Seed: ${problem}`, "error");
+    return;
+  }
   const reason = whyNotRun();
   if (reason || running) {
     if (reason) session.notice(reason);
@@ -50,9 +57,7 @@ export async function runSegmenter(seed = null) {
   running = true;
   const { expressionId } = session;
   try {
-    const body = { segmenter: session.segmenter };
-    if (seed !== null && seed !== "") body.seed = Number(seed);
-    await ask(expressionId, body);
+    await ask(expressionId, { segmenter: session.segmenter, seed });
   } finally {
     running = false;
     session.dispatchEvent(new CustomEvent("engine"));

@@ -18,6 +18,7 @@ export const ORIGINS = [
   "import",
   "clear",
   "verify",
+  "repair",
 ];
 const HEADER_WORDS = 4;
 const ENTRY_WORDS = 6;
