@@ -150,6 +150,30 @@ def test_a_bad_fact_is_refused_where_it_enters(workspace, clip, changes, sentenc
     assert workspace.clips.get(clip.id) == clip
 
 
+def test_the_state_of_a_clip_follows_its_drafts_and_masks(workspace, clip, steam):
+    states = []
+
+    def note():
+        assert workspace.clips.get(clip.id).state == workspace.clips.summary()[0].clip.state
+        states.append(workspace.clips.get(clip.id).state)
+
+    note()
+    expression = workspace.expressions.add(steam.id, "the steam", ANA)
+    workspace.drafts.start(expression.id, "rem-demo", "abc", 0, {})
+    note()
+    paint(workspace, steam, 2, disc(20, 12))
+    note()
+    workspace.edits.undo(clip.id, ANA)
+    note()
+    workspace.edits.redo(clip.id, ANA)
+    workspace.clips.update(clip.id, state="done")
+    note()
+    workspace.clips.update(clip.id, state="new")  # which it is not, with a mask
+    note()
+
+    assert states == ["new", "drafted", "in progress", "drafted", "done", "in progress"]
+
+
 def test_any_script_is_a_name(workspace, clip):
     updated = workspace.clips.update(clip.id, name="湯気 <b>🫖</b>", concept="kettle steaming")
 
