@@ -221,9 +221,10 @@ def serve(settings: Settings) -> None:
     Raises:
         CannotStartError, StoreError: before anything is served.
     """
+    from annotation_store.database import ANSWERED_IN_S
     from annotation_store.workspace import Workspace
 
-    with Workspace.open(settings.workspace) as workspace:
+    with Workspace.open(settings.workspace, patience_s=ANSWERED_IN_S) as workspace:
         bound = listen(settings.host, settings.port)
         port = bound.getsockname()[1]
         # Gradio takes seconds to import; whatever can go wrong has gone wrong before.

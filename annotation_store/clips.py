@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
 from annotation_store import draft_folders
 from annotation_store.database import Database, new_id
@@ -36,7 +36,8 @@ class Clip:
 
     `trim_*_s` are seconds of the source, None where it was not trimmed; `crop` is (x, y, w, h) in
     pixels of the upright source; `rotation` in degrees was applied.  `revision` grows with every
-    change of any mask of the clip.
+    change of any mask of the clip.  `state` follows the work: a clip with a draft is "drafted", one
+    with a mask "in progress"; that it is "done" a person says.
     """
 
     id: int
@@ -75,7 +76,34 @@ class ClipSummary:
     verified_frames: int
 
 
-_COLUMNS = [column for column in clip.c if column.name != "time_table"]
+def _has_masks() -> ColumnElement[bool]:
+    shown = current.join(
+        mask,
+        (mask.c.target_id == current.c.target_id)
+        & (mask.c.layer == current.c.layer)
+        & (mask.c.frame_index == current.c.frame_index)
+        & (mask.c.version == current.c.version),
+    ).join(target, target.c.id == current.c.target_id)
+    found = exists().select_from(shown)
+    return found.where(target.c.clip_id == clip.c.id, mask.c.rle.is_not(None)).correlate(clip)
+
+
+def _state() -> ColumnElement[str]:
+    """What a person said of the clip, or what its masks and drafts say where that is further."""
+    drafted = exists().where(draft.c.clip_id == clip.c.id).correlate(clip)
+    return case(
+        (clip.c.state == "done", "done"),
+        ((clip.c.state == "in progress") | _has_masks(), "in progress"),
+        ((clip.c.state == "drafted") | drafted, "drafted"),
+        else_="new",
+    ).label("state")
+
+
+_COLUMNS = [
+    _state() if column.name == "state" else column
+    for column in clip.c
+    if column.name != "time_table"
+]
 
 
 def _clip(row: Row[Any]) -> Clip:

@@ -48,7 +48,10 @@ class DraftQueries:
     def save(
         self, draft_id: int, frames: Iterable[tuple[int, Sequence[tuple[bytes, bytes]]]]
     ) -> None:
-        """Keep (frame_index, for each query its COCO counts and soft map as PNG)."""
+        """Keep (frame_index, for each query its COCO counts and soft map as PNG).
+
+        Frames kept before are replaced.
+        """
         rows = []
         with filling(self._database, draft_folder(self._folder, draft_id), draft_id):
             for frame_index, answers in frames:
@@ -59,6 +62,13 @@ class DraftQueries:
             if rows:
                 with self._database.write() as connection:
                     require_draft(connection, draft_id)
+                    done = {row["frame_index"] for row in rows}
+                    connection.execute(
+                        draft_query_frame.delete().where(
+                            draft_query_frame.c.draft_id == draft_id,
+                            draft_query_frame.c.frame_index.in_(done),
+                        )
+                    )
                     connection.execute(insert(draft_query_frame), rows)
 
     def list(self, draft_id: int) -> list[Query]:

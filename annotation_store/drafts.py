@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -23,6 +21,7 @@ from annotation_store.edits import Applied, Edits, MaskChange
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.expressions import get_expression
 from annotation_store.masks import Masks
+from annotation_store.programs import has_ended, this_program
 from annotation_store.runs import MaskRuns
 from annotation_store.schema import draft, draft_frame, draft_query
 from video_types import Mask, Size, SoftMap
@@ -79,7 +78,7 @@ class Drafts:
         self._masks = masks
         self._edits = edits
         self.queries = DraftQueries(database, self._folder)
-        self._owner = f"{os.getpid()}:{uuid4().hex}"
+        self._owner = this_program()
 
     def start(
         self,
@@ -257,20 +256,21 @@ class Drafts:
             )
         return np.asarray(image, dtype=np.uint8)
 
-    def fail_abandoned(self, is_alive: Any) -> None:
-        """Mark running drafts whose program ended as failed; what they delivered stays."""
-        with self._database.write() as connection:
-            rows = connection.execute(
-                select(draft.c.id, draft.c.owner).where(draft.c.state == "running")
-            ).all()
-            for draft_id, owner in rows:
-                pid = int(owner.split(":")[0])
-                if owner != self._owner and (pid == os.getpid() or not is_alive(pid)):
-                    connection.execute(
-                        update(draft)
-                        .where(draft.c.id == draft_id)
-                        .values(state="failed", note="Refscribe ended while this was running.")
-                    )
+    def fail_abandoned(self) -> None:
+        """Mark running drafts whose program ended as failed; what they delivered stays.
+
+        A draft of another computer is left as it is: nobody here can tell.
+        """
+        running = select(draft.c.owner).where(draft.c.state == "running").distinct()
+        with self._database.read() as connection:
+            ended = [owner for owner in connection.scalars(running) if has_ended(owner)]
+        if ended:
+            with self._database.write() as connection:
+                connection.execute(
+                    update(draft)
+                    .where(draft.c.state == "running", draft.c.owner.in_(ended))
+                    .values(state="failed", note="Refscribe ended while this was running.")
+                )
 
 
 def _with_counts() -> Any:

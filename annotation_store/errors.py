@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class StoreError(Exception):
     """Base of everything the store refuses; its text is written for the person."""
@@ -45,6 +47,28 @@ class StaleMaskError(StoreError):
 
 class WorkspaceUnusableError(StoreError):
     """The workspace cannot be opened here."""
+
+
+class WorkspaceBusyError(StoreError):
+    """Another program holds the database; nothing was changed, and trying again helps."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The workspace is busy: another program holds it. Nothing was changed; try again in "
+            "a moment."
+        )
+
+
+class WorkspaceLostError(StoreError):
+    """The database's file is not what was opened any more; nothing can be saved to it."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.what = what
+        super().__init__(
+            f"The workspace's database {path} {what} while Refscribe was running, so nothing can "
+            "be saved to it. End Refscribe, put the file back or restore a copy of it, and start "
+            "again."
+        )
 
 
 class NewerWorkspaceError(WorkspaceUnusableError):

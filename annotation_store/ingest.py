@@ -375,7 +375,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.name and len(options.source) > 1:
         parser.error("--name fits one source only")
     refused = 0
-    with Workspace.open(options.workspace) as workspace:
+    try:
+        workspace = Workspace.open(options.workspace)
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with workspace:
         for source in options.source:
             try:
                 clip = _run(

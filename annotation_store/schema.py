@@ -1,14 +1,11 @@
-"""The tables of a workspace, and the numbered steps that bring an older one up to date."""
+"""The tables of a workspace as they are today; `migrations` brings older ones here."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    Connection,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -20,7 +17,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    inspect,
 )
 
 metadata = MetaData()
@@ -205,31 +201,3 @@ done_edit = Table(
     Column("at", Float, nullable=False, index=True),
     Column("answer", JSON, nullable=False),
 )
-
-Step = Callable[[Connection], None]
-
-
-def create_tables(connection: Connection) -> None:
-    """Version 1: everything above."""
-    metadata.create_all(connection)
-
-
-def add_confidence(connection: Connection) -> None:
-    """Version 2: what a refiner thought of each propagated mask."""
-    columns = {column["name"] for column in inspect(connection).get_columns(mask.name)}
-    if "confidence" not in columns:  # a new workspace got it with its tables
-        connection.exec_driver_sql("ALTER TABLE mask ADD COLUMN confidence FLOAT")
-
-
-def add_queries(connection: Connection) -> None:
-    """Version 3: every answer of segmenters that give several."""
-    metadata.create_all(connection, tables=[draft_query, draft_query_frame])
-
-
-def add_done_edits(connection: Connection) -> None:
-    """Version 4: edits that are done once, however often they are asked for."""
-    metadata.create_all(connection, tables=[done_edit])
-
-
-STEPS: Sequence[Step] = (create_tables, add_confidence, add_queries, add_done_edits)
-"""Step n brings a workspace of version n to version n + 1; an empty one has version 0."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from annotation_store.clips import Clips
-from annotation_store.database import Database
+from annotation_store.database import LONG_WORK_S, Database
 from annotation_store.done_edits import forget_old
 from annotation_store.drafts import Drafts
 from annotation_store.edits import Edits
@@ -21,7 +21,8 @@ from annotation_store.errors import WorkspaceUnusableError
 from annotation_store.expressions import Expressions
 from annotation_store.frames import FrameStore
 from annotation_store.masks import Masks
-from annotation_store.schema import STEPS, Step
+from annotation_store.migrations import bring_up_to_date
+from annotation_store.schema import facts
 from annotation_store.targets import Targets
 
 FOLDERS = ("clips", "cache/drafts", "exports", "incoming")
@@ -46,27 +47,45 @@ class Workspace:
     def open(
         cls,
         folder: Path | str,
-        database_url: str | None = None,
         *,
-        steps: Sequence[Step] = STEPS,
+        patience_s: float = LONG_WORK_S,
     ) -> Workspace:
         """Open the workspace in `folder`, making it if there is none.
 
-        The database is `refscribe.sqlite` in it unless a SQLAlchemy URL says otherwise.
+        Whatever finds another program writing waits `patience_s` for it.
 
         Raises:
             WorkspaceUnusableError: the folder cannot be written, or its database not used.
+            WorkspaceBusyError: another program holds the database.
             NewerWorkspaceError: a newer Refscribe made it.
         """
         folder = Path(folder).expanduser().absolute()
         _make_folders(folder)
-        url = database_url or f"sqlite:///{folder / 'refscribe.sqlite'}"
-        workspace = cls(folder, Database.open(url, steps=steps))
-        workspace.drafts.fail_abandoned(_is_alive)
-        with workspace._database.write() as connection:
-            forget_old(connection)
+        database = Database.open(folder / "refscribe.sqlite", patience_s=patience_s)
+        workspace = cls(folder, database)
+        try:
+            bring_up_to_date(database)
+            workspace.drafts.fail_abandoned()
+            with database.write() as connection:
+                forget_old(connection)
+        except BaseException:
+            database.close()
+            raise
         _clear_left_behind(folder / "incoming")
         return workspace
+
+    def identity(self) -> str:
+        """A word no other workspace has, not even one made later in the same folder."""
+        query = select(facts.c.value).where(facts.c.name == "workspace_id")
+        with self._database.read() as connection:
+            found: str | None = connection.scalar(query)
+        if found is None:
+            with self._database.write() as connection:
+                found = connection.scalar(query)  # another program may have been faster
+                if found is None:
+                    found = secrets.token_hex(8)
+                    connection.execute(facts.insert().values(name="workspace_id", value=found))
+        return found
 
     def read(self) -> AbstractContextManager[Connection]:
         """A transaction for reading: everything read in it is of one moment."""
@@ -112,13 +131,3 @@ def _clear_left_behind(incoming: Path) -> None:
                 entry.unlink()
         except FileNotFoundError:
             continue  # another process was faster
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -11,6 +11,8 @@ from annotation_store.errors import (
     NotFoundError,
     StaleMaskError,
     StoreError,
+    WorkspaceBusyError,
+    WorkspaceLostError,
     WorkspaceUnusableError,
 )
 from model.segmenter import ModelError
@@ -20,7 +22,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Notice:
-    """`code` is one of stale, missing, duplicate, invalid, refused, model, worker, internal ..."""
+    """`code` is one of stale, missing, duplicate, invalid, refused, model, worker, internal ...
+
+    "busy" with status 503: another program holds the workspace, and trying again helps.
+    "workspace-lost": its database is gone, and nothing can be saved until the next start.
+    """
 
     sentence: str
     code: str
@@ -43,6 +49,8 @@ _KNOWN: tuple[tuple[type[Exception], str, int], ...] = (
     (StaleMaskError, "stale", 409),
     (NotFoundError, "missing", 404),
     (DuplicateClipError, "duplicate", 409),
+    (WorkspaceBusyError, "busy", 503),
+    (WorkspaceLostError, "workspace-lost", 503),
     (WorkspaceUnusableError, "workspace", 503),
     (StoreError, "refused", 422),
     (ModelError, "model", 422),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,7 @@ def clip_routes(services: Services) -> APIRouter:
 def _add_session(router: APIRouter, services: Services) -> None:
     settings = services.settings
     cookie = f"refscribe-workspace-{settings.port}"
-    workspace_id = _workspace_id(services.workspace.folder)
+    workspace_id = services.workspace.identity()
 
     @router.get("/session")
     def session(request: Request, response: Response) -> dict[str, Any]:
@@ -126,17 +125,6 @@ def _engines(kind: str, settings: Settings) -> list[dict[str, Any]]:
                 }
             )
     return found
-
-
-def _workspace_id(folder: Path) -> str:
-    """A name for this workspace that no other has, not even one made later in the same place."""
-    path = folder / "cache" / "workspace-id"
-    try:
-        with path.open("x") as file:
-            file.write(secrets.token_hex(8))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
 
 
 def _add_clips(router: APIRouter, services: Services) -> None:

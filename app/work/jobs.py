@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
-from annotation_store.errors import NotFoundError
+from annotation_store.errors import NotFoundError, WorkspaceBusyError
 from app.live import Live
 from app.notices import Notice, RefusedError, explain
 from app.workers.messages import Progress
@@ -27,6 +28,8 @@ ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 
 GATHER_S = 0.1
 """What arrives in this time is saved together and told once."""
+PATIENCE_S = 60.0
+"""How long what was delivered waits for another program that holds the workspace."""
 KEPT_S = 30 * 60.0
 KEPT_ENDED = 50
 
@@ -103,7 +106,10 @@ class Pace:
 
 
 class Keeper(Protocol):
-    """Puts what a job delivers where it belongs.  Called from the job's own thread."""
+    """Puts what a job delivers where it belongs.  Called from the job's own thread.
+
+    Called again with the same where the workspace was busy, so doing half of it twice is nothing.
+    """
 
     def take(self, job: Job, steps: list[Any]) -> None:
         """Keep what arrived together, and note how far the job is."""
@@ -213,7 +219,7 @@ class Jobs:
             steps, end = _gather(call, job)
             try:
                 if steps:
-                    keeper.take(job, steps)
+                    self._patiently(job, partial(keeper.take, job, steps))
             except NotFoundError as error:
                 # What this was made for was removed meanwhile, which is how to ask for its end.
                 call.cancel()
@@ -234,7 +240,8 @@ class Jobs:
         notice = end.what if isinstance(end.what, Notice) else None
         job.message = notice.sentence if notice else job.message
         try:
-            keeper.end(job, state, end.what if state == "done" else None)
+            result = end.what if state == "done" else None
+            self._patiently(job, partial(keeper.end, job, state, result))
         except Exception as error:  # noqa: BLE001  # told to the person by `explain`
             state, job.message = "failed", explain(error).sentence
         job.stage = ""
@@ -242,6 +249,22 @@ class Jobs:
         job.ended_at = time.monotonic()
         job.state = state
         self._tell(job)
+
+    def _patiently(self, job: Job, keep: Callable[[], None]) -> None:
+        """`keep`, and again while another program holds the workspace.
+
+        What took minutes to make is worth waiting for longer than a request does.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return keep()
+            except WorkspaceBusyError:
+                if time.monotonic() > deadline:
+                    raise
+                job.stage = "Waiting for another program that holds the workspace"
+                self._tell(job)
+                time.sleep(GATHER_S)
 
     def _tell(self, job: Job) -> None:
         self._live.say({"type": "job", "job": job.as_json()})

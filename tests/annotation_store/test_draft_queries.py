@@ -11,7 +11,6 @@ from annotation_store import runs
 from annotation_store.draft_queries import Query
 from annotation_store.drafts import mask_at
 from annotation_store.errors import NotFoundError, StoreError
-from annotation_store.schema import STEPS
 from annotation_store.workspace import Workspace
 
 SIZE = (24, 32)
@@ -122,15 +121,3 @@ def test_nothing_of_the_answers_is_left_when_the_draft_is_discarded(workspace, d
         left = connection.exec_driver_sql("SELECT count(*) FROM draft_query_frame").scalar()
     assert "draft_query" in names
     assert left == 0
-
-
-def test_an_older_workspace_gains_the_tables(tmp_path):
-    def without_queries(connection):
-        STEPS[0](connection)
-        connection.exec_driver_sql("DROP TABLE draft_query_frame")
-        connection.exec_driver_sql("DROP TABLE draft_query")
-
-    Workspace.open(tmp_path, steps=[without_queries, *STEPS[1:2]]).close()
-
-    with Workspace.open(tmp_path) as opened, opened._database.read() as connection:
-        assert "draft_query_frame" in inspect(connection).get_table_names()

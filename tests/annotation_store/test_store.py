@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,7 +18,6 @@ from annotation_store.clips import Clip
 from annotation_store.drafts import mask_at
 from annotation_store.edits import MaskChange
 from annotation_store.errors import (
-    NewerWorkspaceError,
     NotFoundError,
     StaleMaskError,
     StoreError,
@@ -27,7 +25,6 @@ from annotation_store.errors import (
 )
 from annotation_store.names import BadTextError
 from annotation_store.runs import MaskRuns
-from annotation_store.schema import STEPS
 from annotation_store.workspace import Workspace
 from tests.conftest import REPOSITORY
 from video_types import Click
@@ -151,6 +148,30 @@ def test_a_bad_fact_is_refused_where_it_enters(workspace, clip, changes, sentenc
         workspace.clips.update(clip.id, **changes)
 
     assert workspace.clips.get(clip.id) == clip
+
+
+def test_the_state_of_a_clip_follows_its_drafts_and_masks(workspace, clip, steam):
+    states = []
+
+    def note():
+        assert workspace.clips.get(clip.id).state == workspace.clips.summary()[0].clip.state
+        states.append(workspace.clips.get(clip.id).state)
+
+    note()
+    expression = workspace.expressions.add(steam.id, "the steam", ANA)
+    workspace.drafts.start(expression.id, "rem-demo", "abc", 0, {})
+    note()
+    paint(workspace, steam, 2, disc(20, 12))
+    note()
+    workspace.edits.undo(clip.id, ANA)
+    note()
+    workspace.edits.redo(clip.id, ANA)
+    workspace.clips.update(clip.id, state="done")
+    note()
+    workspace.clips.update(clip.id, state="new")  # which it is not, with a mask
+    note()
+
+    assert states == ["new", "drafted", "in progress", "drafted", "done", "in progress"]
 
 
 def test_any_script_is_a_name(workspace, clip):
@@ -487,49 +508,6 @@ def test_a_full_disk_is_a_sentence_and_the_last_good_state_stays(workspace, stea
     assert np.array_equal(shown(workspace, steam, 3)[1], disc(20, 12))
 
 
-def test_a_workspace_of_a_newer_program_is_refused_and_left_alone(tmp_path):
-    Workspace.open(tmp_path).close()
-    newer = [*STEPS, lambda connection: connection.execute(text("CREATE TABLE novelty (id INT)"))]
-    Workspace.open(tmp_path, steps=newer).close()
-
-    with pytest.raises(NewerWorkspaceError, match="made by a newer Refscribe"):
-        Workspace.open(tmp_path)
-
-
-def test_an_older_workspace_is_updated_after_a_backup_copy(tmp_path):
-    with Workspace.open(tmp_path) as before:
-        add_clip(before)
-    newer = [*STEPS, lambda connection: connection.execute(text("CREATE TABLE novelty (id INT)"))]
-
-    with Workspace.open(tmp_path, steps=newer) as after:
-        assert len(after.clips.list()) == 1
-
-    (copy,) = tmp_path.glob(f"refscribe-version-{len(STEPS)}-*.sqlite")
-    old = sqlite3.connect(copy)
-    tables = {row[0] for row in old.execute("SELECT name FROM sqlite_master")}
-    assert old.execute("SELECT count(*) FROM clip").fetchone() == (1,)
-    assert "novelty" not in tables
-    old.close()
-
-
-def test_masks_of_the_first_version_are_read_and_added_to(tmp_path):
-    with Workspace.open(tmp_path, steps=STEPS[:1]) as before:
-        steam = before.targets.add(add_clip(before).id)
-        paint(before, steam, 3, disc(20, 12))
-    file = sqlite3.connect(tmp_path / "refscribe.sqlite")
-    file.execute("ALTER TABLE mask DROP COLUMN confidence")  # as it was then
-    file.commit()
-    file.close()
-
-    with Workspace.open(tmp_path) as after:
-        held = after.masks.load(steam.id, "target", 3)
-        assert np.array_equal(held.decode(SIZE), disc(20, 12))
-        assert held.confidence is None
-        unsure = MaskChange("target", 4, MaskRuns.encode(disc(20, 12)), 0, confidence=0.25)
-        after.edits.apply(steam.id, "propagation", "ana", [unsure])
-        assert after.masks.load(steam.id, "target", 4).confidence == 0.25
-
-
 def test_the_maker_of_a_mask_is_known_until_undo_brings_back_another(workspace, clip, steam):
     paint(workspace, steam, 3, disc(20, 12))
     change = MaskChange("target", 4, MaskRuns.encode(disc(22, 12)), 0)
@@ -539,27 +517,6 @@ def test_the_maker_of_a_mask_is_known_until_undo_brings_back_another(workspace, 
     assert workspace.masks.makers(steam.id)[3][0] < made.edit_id
     workspace.edits.undo(clip.id, "ana")
     assert 4 not in workspace.masks.makers(steam.id)
-
-
-def test_an_update_that_fails_leaves_the_workspace_as_it_was(tmp_path):
-    Workspace.open(tmp_path).close()
-
-    def breaks(connection):
-        connection.execute(text("CREATE TABLE novelty (id INT)"))
-        connection.execute(text("INSERT INTO nowhere VALUES (1)"))
-
-    with pytest.raises(StoreError):
-        Workspace.open(tmp_path, steps=[*STEPS, breaks])
-
-    with Workspace.open(tmp_path) as workspace:
-        assert add_clip(workspace).id == 1
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path):
-    (tmp_path / "refscribe.sqlite").write_bytes(b"not a database at all" * 100)
-
-    with pytest.raises(WorkspaceUnusableError, match="cannot be used"):
-        Workspace.open(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

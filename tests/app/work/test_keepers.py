@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import cv2
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ def bar(width: int) -> np.ndarray:
 
 @pytest.fixture
 def workspace(tmp_path):
-    with Workspace.open(tmp_path / "work") as opened:
+    with Workspace.open(tmp_path / "work", patience_s=0.2) as opened:
         yield opened
 
 
@@ -92,6 +94,24 @@ def test_a_draft_discarded_while_it_is_made_ends_as_cancelled_and_leaves_no_file
     has_ended(job)
     assert job.state == "cancelled"
     assert list((workspace.folder / "cache" / "drafts").iterdir()) == []
+
+
+def test_what_was_delivered_waits_for_another_program_that_holds_the_workspace(
+    workspace, clip, steam, call
+):
+    keeper = MaskKeeper(workspace, Live(), clip, steam.id, "ana", "propagation", {2: 0})
+    other = sqlite3.connect(workspace.folder / "refscribe.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    job = Jobs(Live()).start("propagate", "Propagating", call, keeper, target_id=steam.id)
+    call.hear(Told("step", FrameFilled(2, runs.encode(bar(4)))))
+    wait_for(lambda: job.stage.startswith("Waiting for another program"), "the job to say so")
+
+    other.close()
+    call.hear(Told("done"))
+
+    has_ended(job)
+    assert job.state == "done", job.message
+    assert np.array_equal(workspace.masks.load(steam.id, "target", 2).decode(SIZE), bar(4))
 
 
 def test_a_target_removed_while_it_is_propagated_ends_the_job_as_cancelled(
