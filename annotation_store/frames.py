@@ -6,13 +6,13 @@ Needs no database, so that the model worker opens it on the workspace folder alo
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
 import cv2
 import numpy as np
+from cachetools import LRUCache
 
 from annotation_store.errors import NotFoundError
 from video_types import Frame
@@ -35,8 +35,10 @@ def clip_folder(workspace_folder: Path, clip_id: int) -> Path:
     return workspace_folder / "clips" / str(clip_id)
 
 
-def read_frame(path: Path) -> Frame:
+def read_frame(path: Path, *, quarter: bool = False) -> Frame:
     """The image at `path`, (H, W, 3) RGB, turned as its EXIF note says (as browsers do).
+
+    At a `quarter` of its size, rounded up, it is decoded in less than half the time.
 
     Raises:
         NotFoundError: there is no such file, or it is no image.
@@ -48,13 +50,14 @@ def read_frame(path: Path) -> Frame:
             f"The stored frame {path} cannot be read ({error.strerror or error}). "
             "If the workspace was moved or cleaned by hand, put the file back."
         ) from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    how = cv2.IMREAD_REDUCED_COLOR_4 if quarter else cv2.IMREAD_COLOR_RGB
+    image = cv2.imdecode(data, how) if data.size else None
     if image is None:
         raise NotFoundError(
             f"The stored frame {path} is damaged: it is no readable image. "
             "Remove the clip and import its video again."
         )
-    return np.asarray(image, dtype=np.uint8)
+    return np.asarray(image[..., ::-1] if quarter else image, dtype=np.uint8)
 
 
 class FrameStore:
@@ -89,6 +92,10 @@ class FrameStore:
         """
         return read_frame(self.path(clip_id, frame_index))
 
+    def glimpse(self, clip_id: int, frame_index: int) -> Frame:
+        """As `read`, at a quarter of the frame's size."""
+        return read_frame(self.path(clip_id, frame_index), quarter=True)
+
     def sequence(self, clip_id: int, frame_count: int) -> ClipFrames:
         """All frames of a clip as a sequence that reads from disk when asked."""
         return ClipFrames(self, clip_id, frame_count)
@@ -106,8 +113,7 @@ class ClipFrames(Sequence[Frame]):
         self._store = store
         self._clip_id = clip_id
         self._frame_indices = range(frame_count)
-        self._kept_limit = kept
-        self._kept: OrderedDict[int, Frame] = OrderedDict()
+        self._kept: LRUCache[int, Frame] = LRUCache(kept)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -122,21 +128,18 @@ class ClipFrames(Sequence[Frame]):
     def __getitem__(self, place: int | slice) -> Frame | Sequence[Frame]:
         """One frame, or for a slice another lazy sequence over that part of the clip."""
         if isinstance(place, slice):
-            part = ClipFrames(self._store, self._clip_id, 0, kept=self._kept_limit)
+            part = ClipFrames(self._store, self._clip_id, 0, kept=int(self._kept.maxsize))
             part._frame_indices = self._frame_indices[place]
             return part
         frame_index = self._frame_indices[place]  # IndexError past the end, as a list has it
         with self._lock:
             kept = self._kept.get(frame_index)
-            if kept is not None:
-                self._kept.move_to_end(frame_index)
-                return kept
+        if kept is not None:
+            return kept
         frame = self._store.read(self._clip_id, frame_index)  # decoded outside the lock
         frame.setflags(write=False)
         with self._lock:
             self._kept[frame_index] = frame
-            while len(self._kept) > self._kept_limit:
-                self._kept.popitem(last=False)
         return frame
 
 

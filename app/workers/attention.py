@@ -1,41 +1,58 @@
 """Which frames of a target to look at next: the store worker's part.
 
-Works on frames and masks at a fraction of their size, and remembers what pairs of masks gave: after
-an edit only the frames around it are looked at again.
+Works on frames and masks at a fraction of their size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cachetools import LRUCache
 
 from annotation_store import runs
+from annotation_store.clips import Clip
 from annotation_store.masks import StoredMask
 from annotation_store.workspace import Workspace
 from app.workers.process import Steps
 from model.attention import FrameToSee, frames_to_see
-from model.recently_used import RecentlyUsed
-from model.refiners.flow import FlowEstimator
-from model.shots import follows, is_cut
+from model.shots import Motion, MotionEstimator, follows, is_cut
 from video_types import Frame, Mask, Size
 
 SHRINK = 4
 LONGEST_SIDE = 320  # pixels, of what is looked at
 MASKS_KEPT = 10_000  # a bit a pixel: at most 80 MB
 PAIRS_KEPT = 20_000
+BYTES_OF_MOTION = 200_000_000  # of 3,400 pairs of wide frames
 MOST_TOLD = 200
 
 
+@dataclass(frozen=True)
+class _Between:
+    """What a frame and the one before it say, whatever their masks."""
+
+    motion: Motion
+    is_cut: bool
+
+
 class Attention:
-    """Answers for one workspace; what it has seen stays known while the process lives."""
+    """Answers for one workspace; what it has seen stays known while the process lives.
+
+    What depends on frames alone is worked out once for a clip, and what depends on two masks once
+    for those two: after an edit only the pairs around it are looked at again.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._small: RecentlyUsed[bytes] = RecentlyUsed(MASKS_KEPT)
-        self._pairs: RecentlyUsed[tuple[float, bool]] = RecentlyUsed(PAIRS_KEPT)
-        self._flow = FlowEstimator()
+        self._small: LRUCache[Hashable, bytes] = LRUCache(MASKS_KEPT)
+        self._pairs: LRUCache[Hashable, float] = LRUCache(PAIRS_KEPT)
+        self._between: LRUCache[tuple[int, int], _Between] = LRUCache(
+            BYTES_OF_MOTION, getsizeof=lambda one: one.motion.nbytes
+        )
+        self._glimpses: LRUCache[tuple[int, int], Frame] = LRUCache(2)
+        self._estimator = MotionEstimator()
 
     def look(self, *, target_id: int) -> Steps:
         """A task: returns the frames to see, the most urgent first."""
@@ -49,24 +66,22 @@ class Attention:
         masks: dict[int, Mask] = {}
         followed: dict[int, float] = {}
         cuts: set[int] = set()
-        before: tuple[int, Frame] | None = None
         for index in sorted(shown):
             masks[index] = self._smaller(shown[index].rle or b"", clip.size)
             name = _pair_name(clip.id, index, shown)
             if name is None:
                 continue
-            known = self._pairs.get(name)
-            if known is None:
-                pictures = before[1] if before and before[0] == index - 1 else None
-                here = self._glimpse(clip.id, index)
-                pictures = self._glimpse(clip.id, index - 1) if pictures is None else pictures
-                agreement = follows(self._flow, pictures, masks[index - 1], here, masks[index])
-                known = agreement, is_cut(pictures, here)
-                self._pairs.put(name, known)
-                before = index, here
+            between = self._between.get((clip.id, index))
+            if between is None:
+                between = self._look_between(clip, index)
                 yield
-            followed[index] = known[0]
-            if known[1]:
+            agreement = self._pairs.get(name)
+            if agreement is None:
+                agreement = follows(between.motion, masks[index - 1], masks[index])
+                self._pairs[name] = agreement
+                yield
+            followed[index] = agreement
+            if between.is_cut:
                 cuts.add(index)
         drafts = self._newest_draft(clip.id, target_id, clip.size)
         yield
@@ -86,19 +101,29 @@ class Attention:
         height, width = shrunk(size)
         packed = self._small.get(name)
         if packed is None:
-            whole = runs.decode(rle, size).astype(np.float32)
+            whole = runs.decode(rle, size).view(np.uint8) * np.uint8(255)
             small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
-            packed = np.packbits(small >= 0.5).tobytes()
-            self._small.put(name, packed)
+            packed = np.packbits(small >= 128).tobytes()
+            self._small[name] = packed
         bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=height * width)
         return bits.reshape(height, width).astype(np.bool_)
 
-    def _glimpse(self, clip_id: int, frame_index: int) -> Frame:
-        frame = self._workspace.frames.read(clip_id, frame_index)
-        height, width = shrunk((frame.shape[0], frame.shape[1]))
-        return np.asarray(
-            cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
-        )
+    def _look_between(self, clip: Clip, index: int) -> _Between:
+        before, here = self._glimpse(clip, index - 1), self._glimpse(clip, index)
+        found = _Between(self._estimator.between(before, here), is_cut(before, here))
+        self._between[clip.id, index] = found
+        return found
+
+    def _glimpse(self, clip: Clip, frame_index: int) -> Frame:
+        glimpse = self._glimpses.get((clip.id, frame_index))
+        if glimpse is None:
+            height, width = shrunk(clip.size)
+            frame = self._workspace.frames.glimpse(clip.id, frame_index)
+            glimpse = np.asarray(
+                cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+            )
+            self._glimpses[clip.id, frame_index] = glimpse
+        return glimpse
 
     def _newest_draft(self, clip_id: int, target_id: int, size: Size) -> dict[int, Mask]:
         """Its masks, where one of the target's expressions has a draft."""

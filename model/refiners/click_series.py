@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
+from cachetools import LRUCache
 
 from model.metrics import region_similarity
-from model.recently_used import RecentlyUsed
 from model.refiner import Refined
 from model.refiners.click_rules import (
     changed_near,
@@ -69,8 +69,8 @@ class ClickSeries(Generic[Features]):
     def __init__(self, network: PromptNetwork[Features], *, kept: int) -> None:
         """`kept` is how many embedded pictures are remembered."""
         self._network = network
-        self._embeddings: RecentlyUsed[Features] = RecentlyUsed(kept)
-        self._readings: RecentlyUsed[_Reading] = RecentlyUsed(READINGS_KEPT)
+        self._embeddings: LRUCache[Hashable, Features] = LRUCache(kept)
+        self._readings: LRUCache[Hashable, _Reading] = LRUCache(READINGS_KEPT)
 
     def prepare(self, frame: Frame, key: Hashable) -> None:
         """Embed the frame, so that a click on it needs the decoder alone."""
@@ -104,7 +104,7 @@ class ClickSeries(Generic[Features]):
                 reading = self._correct(
                     frame, key, clicks[:count], reading, local=prior is not None
                 )
-            self._readings.put(name, reading)
+            self._readings[name] = reading
         if reading is None:
             raise AssertionError("a prompt that was checked led to no mask")
         return Refined(reading.mask.copy(), reading.confidence, reading.candidates)
@@ -281,7 +281,7 @@ class ClickSeries(Generic[Features]):
         embedding = self._embeddings.get(name)
         if embedding is None:
             embedding = self._network.embed(np.ascontiguousarray(frame[view.inside]))
-            self._embeddings.put(name, embedding)
+            self._embeddings[name] = embedding
         return embedding
 
 

@@ -9,67 +9,36 @@ F is the number of frames of a chunk, (h, w) the VAE's latent size.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from diffusers import AutoencoderKL, UNet3DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from model.segmenter import ExpressionReport, ModelError, SegmentedFrame, SegmentStep
 from model.segmenters import clip_tensor
+from model.segmenters.inference import inference
+from model.segmenters.schedule import (
+    LATENT_SCALE,
+    OFFICIAL_TEXT,
+    OFFICIAL_UNET,
+    OFFICIAL_VAE,
+    chunks,
+    noisy_latents,
+    spread_chunks,
+)
 from model.segmenters.tokenizer import Tokenizer
 from video_types import Frame, Size
 
-# sqrt of alphas_cumprod[0] and of its complement for betas 0.00085 to 0.012, scaled linear.  The
-# scheduler's set_timesteps is never called, so its last timestep is 0: this is all the noise.
-SIGNAL_AT_ZERO = 0.9995748996734619
-NOISE_AT_ZERO = 0.029155133292078972
-LATENT_SCALE = 0.18215
 OFFICIAL_SIZE: Size = (512, 512)
 OFFICIAL_CHUNK = 72
 VAE_BATCH = 16
 FRAMES_KEPT = 4096  # latents of so many frames are 270 MB at the official size
-
-OFFICIAL_UNET: Mapping[str, Any] = {
-    "sample_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "down_block_types": (*["CrossAttnDownBlock3D"] * 3, "DownBlock3D"),
-    "up_block_types": ("UpBlock3D", *["CrossAttnUpBlock3D"] * 3),
-    "block_out_channels": (320, 640, 1280, 1280),
-    "layers_per_block": 2,
-    "cross_attention_dim": 1024,
-    "attention_head_dim": 64,
-}
-OFFICIAL_VAE: Mapping[str, Any] = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "block_out_channels": (128, 256, 512, 512),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "norm_num_groups": 32,
-    "sample_size": 512,
-}
-OFFICIAL_TEXT: Mapping[str, Any] = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 23,
-    "num_attention_heads": 16,
-    "vocab_size": 49408,
-    "max_position_embeddings": 77,
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-5,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-    "pad_token_id": 1,
-}
 
 
 @dataclass(frozen=True)
@@ -138,32 +107,12 @@ class RemNetworks:
         return self.vae.decode(latents / self.latent_scale, return_dict=False)[0]
 
 
-def noisy_latents(latents: Tensor, noise: Tensor) -> Tensor:
-    """z_t at timestep 0, any shape: almost the latents themselves."""
-    return SIGNAL_AT_ZERO * latents + NOISE_AT_ZERO * noise
+@dataclass(frozen=True)
+class _ClipLatents:
+    """Latents (F, 4, h, w) of a clip's batches, by their first frame; filled as they are made."""
 
-
-def chunks(frame_count: int, length: int) -> list[range]:
-    """Consecutive frame ranges without overlap; the last is shorter.
-
-    >>> chunks(5, 2)
-    [range(0, 2), range(2, 4), range(4, 5)]
-    """
-    return [
-        range(start, min(start + length, frame_count)) for start in range(0, frame_count, length)
-    ]
-
-
-def spread_chunks(frame_count: int, length: int) -> list[range]:
-    """As few chunks of up to `length` frames as hold all, each spread over the whole clip.
-
-    A network that sees few frames at once then still sees what becomes of things.
-
-    >>> spread_chunks(5, 2)
-    [range(0, 5, 3), range(1, 5, 3), range(2, 5, 3)]
-    """
-    step = -(-frame_count // length)
-    return [range(start, frame_count, step) for start in range(step)]
+    frame_count: int
+    batches: dict[int, Tensor] = field(default_factory=dict)
 
 
 class RemSegmenter:
@@ -198,7 +147,9 @@ class RemSegmenter:
         self._autocast = autocast
         # Latents do not depend on the expression: a second one on a clip skips the encoder.
         self._frames_kept = frames_kept
-        self._latents: OrderedDict[Hashable, dict[int, Tensor]] = OrderedDict()
+        self._latents: LRUCache[Hashable, _ClipLatents] = LRUCache(
+            frames_kept, getsizeof=lambda clip: clip.frame_count
+        )
 
     def describe_expression(self, text: str) -> ExpressionReport:
         return self.tokenizer.describe(text)
@@ -268,26 +219,13 @@ class RemSegmenter:
 
     def _latents_of(self, clip: Hashable, frame_count: int) -> dict[int, Tensor]:
         """Latents of `clip` by the first frame of a batch; clips not asked for lately make room."""
-        kept = self._latents.pop(clip, {})
-        others = sum(len(batch) for one in self._latents.values() for batch in one.values())
-        while others + frame_count > self._frames_kept:
-            others -= sum(map(len, self._latents.popitem(last=False)[1].values()))
-        self._latents[clip] = kept
-        return kept
+        found = self._latents.get(clip)
+        if found is None:
+            found = self._latents[clip] = _ClipLatents(frame_count)
+        return found.batches
 
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        """No gradients and, when asked for, autocast; never held across a step."""
-        device = self.networks.device.type
-        shorter = torch.autocast(device, self._autocast) if self._autocast else nullcontext()
-        try:
-            with torch.inference_mode(), shorter:
-                yield
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"{self.name} ran out of memory on {self.chunk_frames} frames at once. Close what "
-                "else uses the GPU, or let it see fewer frames at once."
-            ) from error
+    def _inference(self) -> AbstractContextManager[None]:
+        return inference(self.name, self.chunk_frames, self.networks.device, self._autocast)
 
 
 def _batches(chunk: range) -> list[range]:

@@ -24,6 +24,7 @@ from transformers import (
     RobertaModel,
 )
 
+from model.segmenters.schedule import OFFICIAL_TEXT, OFFICIAL_UNET, OFFICIAL_VAE
 from model.segmenters.vdit_features import Condition, VdItFeatures
 from model.segmenters.vdit_head import (
     DeformableTransformer,
@@ -65,37 +66,9 @@ class VdItConfig:
 
 
 OFFICIAL = VdItConfig(
-    unet={
-        "sample_size": 32,
-        "in_channels": 4,
-        "out_channels": 4,
-        "down_block_types": (*["CrossAttnDownBlock3D"] * 3, "DownBlock3D"),
-        "up_block_types": ("UpBlock3D", *["CrossAttnUpBlock3D"] * 3),
-        "block_out_channels": (320, 640, 1280, 1280),
-        "layers_per_block": 2,
-        "cross_attention_dim": 1024,
-        "attention_head_dim": 64,
-    },
-    vae={
-        "block_out_channels": (128, 256, 512, 512),
-        "down_block_types": ["DownEncoderBlock2D"] * 4,
-        "up_block_types": ["UpDecoderBlock2D"] * 4,
-        "layers_per_block": 2,
-        "latent_channels": 4,
-        "norm_num_groups": 32,
-        "sample_size": 512,
-    },
-    text={
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 23,
-        "num_attention_heads": 16,
-        "vocab_size": 49408,
-        "hidden_act": "gelu",
-        "bos_token_id": 0,
-        "eos_token_id": 2,
-        "pad_token_id": 1,
-    },
+    unet=OFFICIAL_UNET,
+    vae=OFFICIAL_VAE,
+    text=OFFICIAL_TEXT,
     vision={
         "hidden_size": 1280,
         "intermediate_size": 5120,

@@ -19,15 +19,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from model.segmenters.schedule import LATENT_SCALE, noisy_latents
 from video_types import Frame
 
 Condition = Literal["image and text", "image", "text"]
 """What conditions the denoiser: VD-IT, and the paper's ablations VD-I and VD-T (table 4)."""
-
-LATENT_SCALE = 0.18215
-# sqrt(alphas_cumprod[0]) and its complement of a scaled-linear schedule, 0.00085 to 0.012.
-SIGNAL_AT_ZERO = 0.9995748996734619
-NOISE_AT_ZERO = 0.029155133292078972
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -395,7 +391,7 @@ class VdItFeatures(nn.Module):
         The weights are the schedule's square roots; the paper writes alpha_0 itself.
         """
         noise = self.noise(latents) if self.predict_noise else random_noise
-        return SIGNAL_AT_ZERO * latents + NOISE_AT_ZERO * noise
+        return noisy_latents(latents, noise)
 
     def forward(self, pixel_values: Tensor, text_ids: Tensor, noise: Tensor) -> list[Tensor]:
         """

@@ -27,7 +27,8 @@ from model.segmenter import (
     SegmentedFrame,
     SegmentStep,
 )
-from model.segmenters.rem import chunks, spread_chunks
+from model.segmenters.inference import inference
+from model.segmenters.schedule import chunks, spread_chunks
 from model.segmenters.tokenizer import Tokenizer
 from model.segmenters.vdit import Queries, VdIt
 from model.segmenters.vdit_features import IMAGENET_MEAN, IMAGENET_STD
@@ -144,7 +145,7 @@ class VdItSegmenter:
         size = (frames[0].shape[0], frames[0].shape[1])
         done = 0
         for window in self._windows(len(frames), self._window_frames or len(frames)):
-            with torch.inference_mode():
+            with inference(self.name, len(window), device):
                 values = normalised_frames([frames[i] for i in window], self._short_side)
                 picture = (values.shape[2], values.shape[3])
                 values, padding = padded(values)
@@ -158,7 +159,7 @@ class VdItSegmenter:
             done += len(window)
             yield SegmentStep(done, total, "looking for the target")
             for part in chunks(len(window), QUERIES_AT_ONCE):
-                with torch.inference_mode():
+                with inference(self.name, len(window), device):
                     some = queries.part(slice(part.start, part.stop))
                     self._keep(answers, window[part.start : part.stop], some, picture, size)
                 done += len(part)

@@ -13,7 +13,7 @@ from diffusers.models.resnet import TemporalConvLayer
 from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from model.segmenters.rem import NOISE_AT_ZERO, SIGNAL_AT_ZERO
+from model.segmenters.schedule import noisy_latents
 from model.segmenters.tokenizer import CompactTokenizer, compact_vocabulary
 from model.synthetic.expressions import every_text
 
@@ -143,6 +143,5 @@ def predict(
     A little noise is mixed in, as REM does at its first timestep.
     """
     noise = torch.randn(latents.shape, generator=generator, device=latents.device)
-    noisy = SIGNAL_AT_ZERO * latents + NOISE_AT_ZERO * noise
     words = text_encoder(input_ids=token_ids).last_hidden_state
-    return unet(noisy, 0, encoder_hidden_states=words).sample
+    return unet(noisy_latents(latents, noise), 0, encoder_hidden_states=words).sample

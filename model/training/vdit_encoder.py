@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.segmenters.schedule import LATENT_SCALE
 from model.segmenters.vdit_features import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    LATENT_SCALE,
     encode_frames,
     vae_frames,
 )

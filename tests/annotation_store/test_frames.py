@@ -94,3 +94,12 @@ def test_the_strip_spans_the_clip_without_repeats(frame_count):
     assert shown[0] == 0
     assert shown[-1] == frame_count - 1
     assert list(shown) == sorted(shown)
+
+
+def test_a_glimpse_is_the_frame_at_a_quarter_of_its_size(store):
+    glimpse = store.glimpse(CLIP, 3)
+
+    assert glimpse.shape == (HEIGHT // 4, WIDTH // 4, 3)
+    assert abs(int(glimpse[7, 10, 0]) - 120) < 4
+    red, green, blue = glimpse[1, 1]
+    assert red > 200 > 60 > max(green, blue)

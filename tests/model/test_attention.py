@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.attention import frames_to_see
-from model.refiners.flow import FlowEstimator
-from model.shots import follows, is_cut
+from model.shots import MotionEstimator, follows, is_cut
 
 SIZE = (40, 60)
 
@@ -74,8 +73,9 @@ def test_a_mask_follows_the_disc_it_lies_on_and_a_cut_is_seen():
         frame[disc(20 + 3 * index, 20, 9)] = (230, 60, 40)
         frames.append(frame)
 
-    right = follows(FlowEstimator(), frames[0], disc(20, 20, 9), frames[1], disc(23, 20, 9))
-    wrong = follows(FlowEstimator(), frames[0], disc(20, 20, 9), frames[1], disc(40, 20, 9))
+    motion = MotionEstimator().between(*frames)
+    right = follows(motion, disc(20, 20, 9), disc(23, 20, 9))
+    wrong = follows(motion, disc(20, 20, 9), disc(40, 20, 9))
 
     assert right > 0.7 > 0.3 > wrong
     assert not is_cut(*frames)

@@ -13,13 +13,8 @@ from safetensors.torch import load_file
 
 from model.segmenter import ModelError
 from model.segmenters import clip_tensor
-from model.segmenters.rem import (
-    OFFICIAL_TEXT,
-    OFFICIAL_UNET,
-    OFFICIAL_VAE,
-    RemNetworks,
-    RemSegmenter,
-)
+from model.segmenters.rem import RemNetworks, RemSegmenter
+from model.segmenters.schedule import OFFICIAL_TEXT, OFFICIAL_UNET, OFFICIAL_VAE
 from model.segmenters.tokenizer import ClipTokenizer, CompactTokenizer, compact_vocabulary
 from tests.conftest import SHARED
 

@@ -135,3 +135,13 @@ def test_an_empty_clip_or_expression_is_refused():
         next(segmenter().segment([], "smoke"))
     with pytest.raises(ModelError, match="no words"):
         next(segmenter().segment(clip(1), " "))
+
+
+def test_running_out_of_memory_is_a_sentence():
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB.")
+
+    hook = network().register_forward_hook(fail)
+    with pytest.raises(ModelError, match="vdit-toy ran out of memory on 3 frames at once"):
+        drafted(segmenter(), clip(3))
+    hook.remove()
