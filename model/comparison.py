@@ -58,8 +58,8 @@ class Summary:
     iou_gap: dict[int, float | None]
 
 
-def overlap(first: bytes, second: bytes, size: Size, void: bytes | None = None) -> float:
-    """J of two masks (H, W) given as COCO counts, outside `void`; 1 if the union is empty.
+def overlap(first: bytes, second: bytes, size: Size, ignore: bytes | None = None) -> float:
+    """J of two masks (H, W) given as COCO counts, outside `ignore`; 1 if the union is empty.
 
     >>> from pycocotools import mask as coco
     >>> left, both = (
@@ -72,8 +72,10 @@ def overlap(first: bytes, second: bytes, size: Size, void: bytes | None = None) 
     pair = [_coco(first, size), _coco(second, size)]
     shared, either = coco.merge(pair, intersect=True), coco.merge(pair)
     areas = coco.area([shared, either]).astype(int)
-    if void is not None:
-        removed = [coco.merge([one, _coco(void, size)], intersect=True) for one in (shared, either)]
+    if ignore is not None:
+        removed = [
+            coco.merge([one, _coco(ignore, size)], intersect=True) for one in (shared, either)
+        ]
         areas -= coco.area(removed).astype(int)
     return int(areas[0]) / int(areas[1]) if areas[1] else 1.0
 

@@ -1,8 +1,8 @@
 """Figures that compare masks: J, F, temporal consistency, overlap and precision.
 
 They equal the official tools: davis2017-evaluation for J and F, pycocotools and A2D's
-own script for single annotated frames.  `void` marks pixels left out of a comparison; in this
-project those are the pixels labelled Ignore.
+own script for single annotated frames.  `ignore` holds pixels left out of a comparison, which
+those tools call void.
 
 For evaluation on benchmarks, not for the page: `over_time`, `match_targets`, `steadiness`,
 `overlap_figures`, `average_precision`.
@@ -57,20 +57,20 @@ class Consistency:
 
 @dataclass(frozen=True)
 class ScoredMask:
-    """One of several masks a model proposes for an expression, with its score."""
+    """One of several masks a segmenter proposes for an expression, with its score."""
 
     mask: Mask
     score: float
 
 
-def region_similarity(mask: Mask, truth: Mask, void: Mask | None = None) -> float:
-    """J: intersection over union of two (H, W) masks, outside `void`; 1 if the union is empty.
+def region_similarity(mask: Mask, truth: Mask, ignore: Mask | None = None) -> float:
+    """J: intersection over union of two (H, W) masks, outside `ignore`; 1 if the union is empty.
 
     >>> left, both = np.array([[True, False]]), np.array([[True, True]])
-    >>> region_similarity(left, both), region_similarity(left, both, void=~left)
+    >>> region_similarity(left, both), region_similarity(left, both, ignore=~left)
     (0.5, 1.0)
     """
-    mask, truth = _outside(void, mask, truth)
+    mask, truth = _outside(ignore, mask, truth)
     union = int(np.count_nonzero(mask | truth))
     return int(np.count_nonzero(mask & truth)) / union if union else 1.0
 
@@ -97,9 +97,9 @@ def boundary_of(mask: Mask) -> Mask:
     return np.asarray(changes)
 
 
-def boundary_similarity(mask: Mask, truth: Mask, void: Mask | None = None) -> float:
-    """F: the harmonic mean of how much of each boundary lies near the other, outside `void`."""
-    mask, truth = _outside(void, mask, truth)
+def boundary_similarity(mask: Mask, truth: Mask, ignore: Mask | None = None) -> float:
+    """F: the harmonic mean of how much of each boundary lies near the other, outside `ignore`."""
+    mask, truth = _outside(ignore, mask, truth)
     reach = boundary_pixels(truth.shape)
     mask, truth = _near_either(mask, truth)
     rows, columns = np.ogrid[-reach : reach + 1, -reach : reach + 1]
@@ -140,14 +140,14 @@ def over_time(values: Sequence[float]) -> OverTime:
 def match_targets(
     masks: Sequence[Sequence[Mask]],
     truths: Sequence[Sequence[Mask]],
-    voids: Sequence[Mask] | None = None,
+    ignores: Sequence[Mask] | None = None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[int]]:
     """Compare every proposed target with every true one, and pair them for the best J and F.
 
     Args:
         masks: targets x frames of (H, W).
         truths: likewise, as many targets or more.
-        voids: one (H, W) for each frame.
+        ignores: one (H, W) for each frame.
 
     Returns:
         J and F, each (targets, true targets, frames), and for each proposed target the
@@ -168,10 +168,10 @@ def match_targets(
     for row, target in enumerate(masks):
         for column, truth in enumerate(truths):
             for index in range(frames):
-                void = None if voids is None else voids[index]
-                region[row, column, index] = region_similarity(target[index], truth[index], void)
+                ignore = None if ignores is None else ignores[index]
+                region[row, column, index] = region_similarity(target[index], truth[index], ignore)
                 boundary[row, column, index] = boundary_similarity(
-                    target[index], truth[index], void
+                    target[index], truth[index], ignore
                 )
     worth = (region.mean(axis=2) + boundary.mean(axis=2)) / 2
     _, partners = linear_sum_assignment(worth, maximize=True)
@@ -270,14 +270,14 @@ def average_precision(
     return {name: float(value) for name, value in zip(names, evaluation.stats[:6], strict=True)}
 
 
-def _outside(void: Mask | None, mask: Mask, truth: Mask) -> tuple[Mask, Mask]:
-    """Both masks without the pixels of `void`, all of one size."""
+def _outside(ignore: Mask | None, mask: Mask, truth: Mask) -> tuple[Mask, Mask]:
+    """Both masks without the pixels of `ignore`, all of one size."""
     require_mask(truth)
     require_mask(mask, truth.shape)
-    if void is None:
+    if ignore is None:
         return mask, truth
-    require_mask(void, truth.shape)
-    return mask & ~void, truth & ~void
+    require_mask(ignore, truth.shape)
+    return mask & ~ignore, truth & ~ignore
 
 
 def _near_either(mask: Mask, truth: Mask) -> tuple[Mask, Mask]:

@@ -92,6 +92,14 @@ def test_every_place_the_readme_names_is_there():
         assert path.is_dir() if place.endswith("/") else path.is_file(), place
 
 
+@pytest.mark.parametrize("card", ["rem", "vdit"])
+def test_every_place_a_card_names_is_there(card):
+    text = (REPOSITORY / "model" / "demo" / card / "README.md").read_text()
+
+    for place in re.findall(r"`(\w+/[\w./]*)`", text):
+        assert (REPOSITORY / place).exists(), place
+
+
 @pytest.mark.parametrize("package", ["app", "model", "annotation_store"])
 def test_the_readme_names_every_folder_of_the_packages(package):
     code = [path for ending in ("py", "js") for path in (REPOSITORY / package).rglob(f"*.{ending}")]

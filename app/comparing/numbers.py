@@ -26,15 +26,15 @@ AT_ONCE = 48  # pairs measured before their values are kept: a second or two of 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two masks to compare outside `void`, as COCO counts."""
+    """Two masks to compare outside `ignore`, as COCO counts."""
 
     first: bytes
     second: bytes
-    void: bytes | None
+    ignore: bytes | None
 
     def digest(self) -> bytes:
         found = hashlib.blake2b(digest_size=16)
-        for part in (self.first, self.second, self.void or b""):
+        for part in (self.first, self.second, self.ignore or b""):
             found.update(len(part).to_bytes(4, "little") + part)
         return found.digest()
 
@@ -45,14 +45,14 @@ Measure = Callable[[Sequence[Pair], Size], list[float]]
 
 def overlaps(pairs: Sequence[Pair], size: Size) -> list[float]:
     """J of each pair."""
-    return [comparison.overlap(pair.first, pair.second, size, pair.void) for pair in pairs]
+    return [comparison.overlap(pair.first, pair.second, size, pair.ignore) for pair in pairs]
 
 
 def boundary(pair: Pair, size: Size) -> float:
     """F of a pair."""
-    void = None if pair.void is None else runs.decode(pair.void, size)
+    ignore = None if pair.ignore is None else runs.decode(pair.ignore, size)
     return metrics.boundary_similarity(
-        runs.decode(pair.first, size), runs.decode(pair.second, size), void
+        runs.decode(pair.first, size), runs.decode(pair.second, size), ignore
     )
 
 

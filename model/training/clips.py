@@ -7,9 +7,10 @@ clips in the same order however fast each runs.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ HELD_OUT_SEED = 1 << 30
 """Seeds from here on are never trained on."""
 
 Rendered = TypeVar("Rendered")
+Prepared = TypeVar("Prepared")
 
 _WAITING = 6  # rendered shards that wait for the training, at most
 
@@ -141,3 +143,24 @@ def shards(
         worker.terminate()
         worker.join()
         waiting.close()
+
+
+def pooled(
+    plan: ShardPlan,
+    step: int,
+    render: Callable[[ShardPlan, int], Rendered],
+    prepare: Callable[[Rendered], Prepared],
+    *,
+    steps_per_shard: int,
+    kept: int,
+) -> Generator[tuple[list[Prepared], np.random.Generator], None, None]:
+    """For each step from `step` on: the newest shards, at most `kept`, and the step's own chance.
+
+    A shard comes in every `steps_per_shard` steps, as `prepare` makes it of the rendered one.
+    """
+    pool: list[Prepared] = []
+    with shards(plan, step // steps_per_shard, render) as source:
+        for at in itertools.count(step):
+            if at % steps_per_shard == 0 or not pool:
+                pool = [*pool[-(kept - 1) :], prepare(next(source))]
+            yield pool, np.random.default_rng([at, plan.first_seed])

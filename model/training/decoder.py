@@ -6,8 +6,7 @@ gives up frames, which nobody decodes, for sharper outlines from latents that ar
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,20 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from model.training.clips import HELD_OUT_SEED, ShardPlan, render_shard, shards
-from model.training.state import Average, Clock, load_average, load_state, save_state
-from model.training.vae import half, mask_tensor, new_vae, score_vae
+from model.training.loop import Recipe, run
+from model.training.state import load_average
+from model.training.vae import VAE_FILE, half, mask_tensor, new_vae, score_vae
 from video_types import Size
-
-log = logging.getLogger(__name__)
 
 DECODER_FILE = "decoder.pt"
 
-_LEARNING_RATE = 1.5e-3
+_RECIPE = Recipe(
+    learning_rate=1.5e-3, warm_up=30, mean_decay=0.99, weight_decay=0.0, betas=(0.9, 0.999)
+)
 _BATCH = 16
 _NOISE = 0.12  # the most that is added to latents
 _WEAKEST = 0.35  # of a mask's latent, and still that mask
 _FIRST_SEED = 1 << 26
-_SAVE_EVERY = 100
 
 
 def decoder_loss(vae: AutoencoderKL, masks: torch.Tensor) -> torch.Tensor:
@@ -56,32 +55,25 @@ def train_decoder(folder: Path, *, size: Size, seconds: float, device: torch.dev
     """
     torch.manual_seed(3)
     vae = new_vae().to(device)
-    load_average(folder / "vae.pt", vae)
-    trained = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
-    optimizer = torch.optim.AdamW(trained, lr=_LEARNING_RATE, weight_decay=0.0)
-    average = Average(vae, 0.99)
-    path = folder / DECODER_FILE
-    state = load_state(path, vae, optimizer, average)
-    clock = Clock(seconds, state.seconds)
+    load_average(folder / VAE_FILE, vae)
+    vae.requires_grad_(False)
+    vae.decoder.requires_grad_(True)
+    vae.post_quant_conv.requires_grad_(True)
     held_out = render_shard(ShardPlan(size, 1, 48, HELD_OUT_SEED), 0)
-    log.info("masks come back at J %.3f", score_vae(average.module, held_out).mask_j)
-    step = state.step
+    run(
+        folder / DECODER_FILE,
+        _RECIPE,
+        vae,
+        seconds=seconds,
+        batches=lambda step: _batches(size, step, device),
+        loss=lambda masks: decoder_loss(vae, masks),
+        check=lambda average: score_vae(average, held_out),
+    )
+
+
+def _batches(size: Size, step: int, device: torch.device) -> Generator[torch.Tensor, None, None]:
+    """Masks (N, 3, H, W); a shard for each step."""
     with shards(ShardPlan(size, 1, 8, _FIRST_SEED), step, render_shard) as source:
-        while clock.share() < 1:
-            shard = next(source)
-            chosen = np.random.default_rng(step).permutation(len(shard.masks))[:_BATCH]
-            for group in optimizer.param_groups:
-                group["lr"] = clock.learning_rate(_LEARNING_RATE, step, warm_up=30)
-            loss = decoder_loss(vae, mask_tensor(shard.masks[chosen, 0]).to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            average.update(vae)
-            step += 1
-            if step % _SAVE_EVERY == 0:
-                save_state(path, vae, optimizer, average, step, clock.seconds())
-                log.info("decoder step %d, %.0f s, loss %.4f", step, clock.seconds(), loss.item())
-    save_state(path, vae, optimizer, average, step, clock.seconds())
-    mask_j = score_vae(average.module, held_out).mask_j
-    log.info("decoder done: %d steps, J %.3f, at %s", step, mask_j, time.strftime("%H:%M"))
+        for at, shard in enumerate(source, start=step):
+            chosen = np.random.default_rng(at).permutation(len(shard.masks))[:_BATCH]
+            yield mask_tensor(shard.masks[chosen, 0]).to(device)

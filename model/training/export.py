@@ -37,9 +37,9 @@ def export(
     networks = new_networks(torch.zeros(UNET_CONFIG["out_channels"]))
     module = networks.together()
     if video:
-        load_average(folder / f"{VIDEO.name}.pt", module)
+        load_average(VIDEO.file(folder), module)
     else:
-        grow_in_time(folder / f"{SINGLE.name}.pt", module)
+        grow_in_time(SINGLE.file(folder), module)
     decoder = folder / DECODER_FILE
     if decoder.is_file():
         load_average(decoder, vae.module)

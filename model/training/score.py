@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,13 @@ def mean_scores(scores: Sequence[Score]) -> Score:
         float(np.mean([score.j for score in scores])),
         float(np.mean([score.picked for score in scores])),
     )
+
+
+def by_type(scores: Mapping[str, Score]) -> str:
+    """Scores per type of expression, and their mean, in one line for the log."""
+    total = mean_scores(list(scores.values()))
+    parts = [f"{kind} {s.j:.2f}/{s.picked:.2f}" for kind, s in sorted(scores.items())]
+    return f"J/picked: {', '.join(parts)}, mean {total.j:.2f}/{total.picked:.2f}"
 
 
 def _overlap(predicted: MaskStack, target: MaskStack) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 @dataclass(frozen=True)
@@ -40,29 +41,29 @@ class Clock:
         return highest * min(1.0, (step + 1) / warm_up) * falling
 
 
-class Average:
-    """A running mean of a network's weights: what is shipped and tested."""
+def running_mean(module: torch.nn.Module, decay: float) -> AveragedModel:
+    """The mean of a network's weights that is shipped and tested.
 
-    def __init__(self, module: torch.nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
-        self._decay = decay
-        self.updates = 0
+    It follows `module` faster over the first steps, and `decay` is what it keeps of itself later.
+    """
 
-    def update(self, module: torch.nn.Module) -> None:
-        """Move towards `module`, faster over the first steps."""
-        self.updates += 1
-        decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
-        ours = [p.data for p in self.module.parameters()]
-        torch._foreach_lerp_(ours, [p.data for p in module.parameters()], 1 - decay)
+    def follow(
+        mean: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], count: torch.Tensor | int
+    ) -> None:
+        kept = min(decay, (1 + int(count)) / (10 + int(count)))
+        get_ema_multi_avg_fn(kept)(list(mean), list(weights), count)
+
+    average = AveragedModel(module, multi_avg_fn=follow).eval().requires_grad_(False)
+    average.n_averaged.fill_(1)  # the fresh weights: the first step is mixed with them
+    return average
 
 
 def save_state(
     path: Path,
     module: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: Average,
-    step: int,
-    seconds: float,
+    average: AveragedModel,
+    progress: Progress,
 ) -> None:
     """Write a checkpoint whole or not at all."""
     part = path.with_suffix(".part")
@@ -71,9 +72,8 @@ def save_state(
             "module": module.state_dict(),
             "optimizer": optimizer.state_dict(),
             "average": average.module.state_dict(),
-            "updates": average.updates,
-            "step": step,
-            "seconds": seconds,
+            "step": progress.step,
+            "seconds": progress.seconds,
         },
         part,
     )
@@ -81,7 +81,7 @@ def save_state(
 
 
 def load_state(
-    path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average
+    path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel
 ) -> Progress:
     """Take up a checkpoint, if there is one."""
     if not path.is_file():
@@ -90,7 +90,7 @@ def load_state(
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     average.module.load_state_dict(state["average"])
-    average.updates = state["updates"]
+    average.n_averaged.fill_(1 + state["step"])  # each step was averaged, after the fresh weights
     return Progress(state["step"], state["seconds"])
 
 

@@ -6,8 +6,8 @@ timestep 0 and with the autoencoder frozen.  First on single frames, then on sho
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,35 +16,18 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
-from model.training.clips import HELD_OUT_SEED, Shard, ShardPlan, render_shard, shards
+from model.training.clips import HELD_OUT_SEED, Shard, ShardPlan, pooled, render_shard
+from model.training.loop import Recipe, run
 from model.training.networks import Networks, leave_out_time, new_networks, predict, tokens
-from model.training.score import Score, mean_scores, score_masks
-from model.training.state import Average, Clock, load_average, load_state, save_state
-from model.training.vae import frame_tensor, mask_tensor, new_vae
+from model.training.score import Score, by_type, mean_scores, score_masks
+from model.training.stages import Stage, draw_expression, one_per_type
+from model.training.state import load_average
+from model.training.vae import VAE_FILE, frame_tensor, mask_tensor, new_vae
 from video_types import Size
-
-log = logging.getLogger(__name__)
 
 _COVERED = 4.0  # how much more a cell counts that some target covers
 _POOL = 24  # shards kept
 _USES = 3  # how often a target is trained on, about, each time with an expression drawn anew
-_CHECK_SECONDS = 300.0
-_SAVE_SECONDS = 120.0
-_SEEN_IN_ONE_FRAME = ("burn", "drip", "melt", "fire")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How one stage trains."""
-
-    name: str
-    frame_count: int
-    clips: int  # of a step; two targets each
-    shard_clips: int
-    first_seed: int
-    learning_rate: float
-    weights: dict[str, float]  # of the types of expression
-
 
 SINGLE = Stage(
     "single", 1, 12, 64, 1 << 24, 1e-3,
@@ -94,7 +77,7 @@ class FrozenVae:
 def frozen_vae(folder: Path, size: Size, device: torch.device) -> FrozenVae:
     """What the first stage left in `folder`; latents of frames and masks get variance one."""
     vae = new_vae().to(device).eval().requires_grad_(False)
-    load_average(folder / "vae.pt", vae)
+    load_average(folder / VAE_FILE, vae)
     shard = render_shard(ShardPlan(size, 1, 48, 0), 0)
     unscaled = FrozenVae(vae, 1.0)
     frames = unscaled.encode(frame_tensor(shard.frames[:, 0]))
@@ -153,24 +136,6 @@ def draw_batch(pool: list[EncodedShard], stage: Stage, rng: np.random.Generator)
     return Batch(torch.stack(frames), torch.stack(masks), torch.stack(covered), tuple(texts))
 
 
-def draw_expression(
-    said: tuple[tuple[str, str], ...], stage: Stage, rng: np.random.Generator
-) -> str | None:
-    """One of what is said about a target: first a type by its weight, then a text of the type."""
-    if stage.frame_count == 1:
-        said = tuple(
-            (kind, text) for kind, text in said
-            if kind != "motion" or any(word in text for word in _SEEN_IN_ONE_FRAME)
-        )  # fmt: skip
-    types = sorted({kind for kind, _ in said})
-    if not types:
-        return None
-    weights = np.array([stage.weights[kind] for kind in types])
-    chosen = str(rng.choice(types, p=weights / weights.sum()))
-    texts = [text for kind, text in said if kind == chosen]
-    return texts[int(rng.integers(len(texts)))]
-
-
 def unet_loss(networks: Networks, batch: Batch) -> torch.Tensor:
     """What the second and third stage minimise."""
     device = batch.frames.device
@@ -206,14 +171,6 @@ def check(networks: Networks, vae: FrozenVae, stage: Stage, size: Size) -> dict[
     return {kind: mean_scores(scores) for kind, scores in found.items()}
 
 
-def one_per_type(
-    said: tuple[tuple[str, str], ...], rng: np.random.Generator
-) -> list[tuple[str, str]]:
-    """Of what is said about a target, one (type, text) of each type."""
-    shuffled = [said[index] for index in rng.permutation(len(said))]
-    return list({kind: (kind, text) for kind, text in shuffled}.values())
-
-
 def train_unet(
     folder: Path, stage: Stage, *, size: Size, seconds: float, device: torch.device
 ) -> None:
@@ -225,53 +182,42 @@ def train_unet(
     if stage.frame_count == 1:
         leave_out_time(networks.unet)
     else:
-        grow_in_time(folder / f"{SINGLE.name}.pt", module)
-    optimizer = torch.optim.AdamW(
-        module.parameters(), lr=stage.learning_rate, weight_decay=0.01, betas=(0.9, 0.98)
+        grow_in_time(SINGLE.file(folder), module)
+
+    def loss(batch: Batch) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return unet_loss(networks, batch)
+
+    def held_out(average: torch.nn.Module) -> str:
+        unet, text_encoder = (average.get_submodule(name) for name in ("unet", "text_encoder"))
+        averaged = Networks(unet, text_encoder, networks.vocabulary)
+        return by_type(check(averaged, vae, stage, size))
+
+    run(
+        stage.file(folder),
+        Recipe(stage.learning_rate, warm_up=120, mean_decay=0.999),
+        module,
+        seconds=seconds,
+        batches=lambda step: _batches(vae, stage, size, step),
+        loss=loss,
+        check=held_out,
     )
-    average = Average(module, 0.999)
-    averaged = Networks(
-        average.module.get_submodule("unet"),
-        average.module.get_submodule("text_encoder"),
-        networks.vocabulary,
+
+
+def _batches(vae: FrozenVae, stage: Stage, size: Size, step: int) -> Generator[Batch, None, None]:
+    """Batches of pooled shards, from `step` on."""
+    targets = 3.3 * stage.shard_clips  # about, in a shard
+    source = pooled(
+        ShardPlan(size, stage.frame_count, stage.shard_clips, stage.first_seed),
+        step,
+        render_shard,
+        lambda shard: encode_shard(vae, shard),
+        steps_per_shard=max(1, round(targets * _USES / (2 * stage.clips))),
+        kept=_POOL,
     )
-    path = folder / f"{stage.name}.pt"
-    state = load_state(path, module, optimizer, average)
-    clock = Clock(seconds, state.seconds)
-    checked, saved, step = clock.seconds(), clock.seconds(), state.step
-    per_shard = max(1, round(stage.shard_clips * 3.3 * _USES / (2 * stage.clips)))
-    plan = ShardPlan(size, stage.frame_count, stage.shard_clips, stage.first_seed)
-    pool: list[EncodedShard] = []
-    running = 0.0
-    with shards(plan, step // per_shard, render_shard) as source:
-        while clock.share() < 1:
-            if step % per_shard == 0 or not pool:
-                pool = [*pool[-(_POOL - 1) :], encode_shard(vae, next(source))]
-            batch = draw_batch(pool, stage, np.random.default_rng([step, stage.first_seed]))
-            for group in optimizer.param_groups:
-                group["lr"] = clock.learning_rate(stage.learning_rate, step, warm_up=120)
-            with torch.autocast(device.type, torch.bfloat16):
-                loss = unet_loss(networks, batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimizer.step()
-            average.update(module)
-            step += 1
-            running += (loss.item() - running) * max(0.02, 1 / step)
-            if step % 100 == 0:
-                log.info(
-                    "%s step %d, %.0f s, loss %.4f", stage.name, step, clock.seconds(), running
-                )
-            if clock.seconds() - checked > _CHECK_SECONDS:
-                checked = clock.seconds()
-                log.info("%s", describe(check(averaged, vae, stage, size)))
-            if clock.seconds() - saved > _SAVE_SECONDS:
-                saved = clock.seconds()
-                save_state(path, module, optimizer, average, step, clock.seconds())
-    save_state(path, module, optimizer, average, step, clock.seconds())
-    log.info("%s", describe(check(averaged, vae, stage, size)))
-    log.info("%s done: %d steps at %s", stage.name, step, time.strftime("%H:%M"))
+    with closing(source):
+        for pool, rng in source:
+            yield draw_batch(pool, stage, rng)
 
 
 def grow_in_time(path: Path, module: torch.nn.Module) -> None:
@@ -285,10 +231,3 @@ def grow_in_time(path: Path, module: torch.nn.Module) -> None:
     left_out = [key for key in missing if "temp" not in key and "transformer_in" not in key]
     if left_out or unexpected:
         raise ValueError(f"the single-frame stage does not fit: {left_out + unexpected}")
-
-
-def describe(scores: dict[str, Score]) -> str:
-    """One line for the log."""
-    total = mean_scores(list(scores.values()))
-    parts = [f"{kind} {s.j:.2f}/{s.picked:.2f}" for kind, s in sorted(scores.items())]
-    return f"held out, J/picked: {', '.join(parts)}, mean {total.j:.2f}/{total.picked:.2f}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 
 from model.training.clips import HELD_OUT_SEED, Shard, ShardPlan, render_shard, shards
-from model.training.state import Average, Clock, load_state, save_state
+from model.training.loop import Recipe, run
 from video_types import Size
 
-log = logging.getLogger(__name__)
+VAE_FILE = "vae.pt"
 
 VAE_CONFIG: dict[str, Any] = {
     "in_channels": 3,
@@ -34,12 +33,12 @@ VAE_CONFIG: dict[str, Any] = {
     "mid_block_add_attention": False,
 }
 
-_LEARNING_RATE = 1.5e-3
+_RECIPE = Recipe(
+    learning_rate=1.5e-3, warm_up=100, mean_decay=0.998, weight_decay=0.0, betas=(0.9, 0.999)
+)
 _BATCH = 8  # frames, and as many masks
 _KL = 1e-6  # per value of the latent
 _NOISE = 0.05  # added to latents: the decoder forgives small errors
-_CHECK_EVERY = 150  # steps
-_SAVE_EVERY = 150
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,9 @@ class VaeScore:
 
     mask_j: float  # mean region similarity of masks that went through the latent
     frame_error: float  # mean absolute difference, of 255
+
+    def __str__(self) -> str:
+        return f"masks J {self.mask_j:.3f}, frames off by {self.frame_error:.1f} of 255"
 
 
 def new_vae() -> AutoencoderKL:
@@ -147,7 +149,7 @@ def half(images: torch.Tensor) -> torch.autocast:
     return torch.autocast(images.device.type, torch.bfloat16)
 
 
-def score_vae(vae: AutoencoderKL, shard: Shard) -> VaeScore:
+def score_vae(vae: Any, shard: Shard) -> VaeScore:
     """How well frames and masks come back."""
     device = next(vae.parameters()).device
     with torch.no_grad():
@@ -169,38 +171,26 @@ def train_vae(folder: Path, *, size: Size, seconds: float, device: torch.device)
     """Train for `seconds` in all, over as many calls as it takes; leaves `vae.pt` in `folder`."""
     torch.manual_seed(1)
     vae = new_vae().to(device)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, weight_decay=0.0)
-    average = Average(vae, 0.998)
-    state = load_state(folder / "vae.pt", vae, optimizer, average)
-    clock = Clock(seconds, state.seconds)
     held_out = render_shard(ShardPlan(size, 1, 48, HELD_OUT_SEED), 0)
-    plan = ShardPlan(size, 1, _BATCH, 0)
-    step = state.step
-    with shards(plan, step, render_shard) as source:
-        for shard in source:
-            share = clock.share()
-            if share >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = clock.learning_rate(_LEARNING_RATE, step, warm_up=100)
-            chosen = np.random.default_rng(step).choice(
+    run(
+        folder / VAE_FILE,
+        _RECIPE,
+        vae,
+        seconds=seconds,
+        batches=lambda step: _batches(size, step, device),
+        loss=lambda batch: vae_loss(vae, *batch),
+        check=lambda average: score_vae(average, held_out),
+    )
+
+
+def _batches(
+    size: Size, step: int, device: torch.device
+) -> Generator[tuple[torch.Tensor, torch.Tensor], None, None]:
+    """Frames and as many masks, (N, 3, H, W) each; a shard for each step."""
+    with shards(ShardPlan(size, 1, _BATCH, 0), step, render_shard) as source:
+        for at, shard in enumerate(source, start=step):
+            chosen = np.random.default_rng(at).choice(
                 len(shard.masks), size=_BATCH, replace=len(shard.masks) < _BATCH
             )
-            frames = frame_tensor(shard.frames[:, 0]).to(device)
-            loss = vae_loss(vae, frames, mask_tensor(shard.masks[chosen, 0]).to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-            optimizer.step()
-            average.update(vae)
-            step += 1
-            if step % _CHECK_EVERY == 0:
-                score = score_vae(average.module, held_out)
-                log.info(
-                    "vae step %d, %.0f s, loss %.4f, masks J %.3f, frames off by %.1f of 255",
-                    step, clock.seconds(), loss.item(), score.mask_j, score.frame_error,
-                )  # fmt: skip
-            if step % _SAVE_EVERY == 0:
-                save_state(folder / "vae.pt", vae, optimizer, average, step, clock.seconds())
-    save_state(folder / "vae.pt", vae, optimizer, average, step, clock.seconds())
-    log.info("vae done: %d steps, %.0f s, at %s", step, clock.seconds(), time.strftime("%H:%M"))
+            frames, masks = frame_tensor(shard.frames[:, 0]), mask_tensor(shard.masks[chosen, 0])
+            yield frames.to(device), masks.to(device)

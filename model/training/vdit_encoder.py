@@ -8,8 +8,7 @@ whether it is any thing's.  Afterwards it is frozen, as VD-IT's is.
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from model.segmenters.vdit_features import (
 )
 from model.segmenters.vdit_segmenter import padded
 from model.training.clips import HELD_OUT_SEED, ShardPlan, shards
-from model.training.state import Average, Clock, load_state, save_state
+from model.training.loop import Recipe, run
 from model.training.vdit_clips import (
     COLOUR_NAMES,
     KIND_NAMES,
@@ -38,13 +37,10 @@ from model.training.vdit_clips import (
 )
 from model.training.vdit_networks import LATENT_CHANNELS, SHORT_SIDE, demo_config, new_network
 
-log = logging.getLogger(__name__)
-
 ENCODER_FILE = "encoder.pt"
 _FIRST_SEED = 1 << 27
 _CLIPS = 12
-_LEARNING_RATE = 2e-3
-_CHECK_SECONDS = 60.0
+_RECIPE = Recipe(learning_rate=2e-3, warm_up=50, mean_decay=0.995)
 _REACH = 32.0  # pixels that distances to a thing's sides are counted in
 
 
@@ -142,12 +138,6 @@ def encoder_loss(parts: list[Tensor], pixels: Tensor, wanted: Labels) -> Tensor:
     )
 
 
-def encoder_state(network_features: Any) -> nn.ModuleDict:
-    """What this stage trains of VD-IT, by the names it is saved under."""
-    vae = network_features.vae
-    return nn.ModuleDict({"encoder": vae.encoder, "quant_conv": vae.quant_conv})
-
-
 @dataclass(frozen=True)
 class Seen:
     """How much of a held-out shard the probe reads right."""
@@ -159,7 +149,7 @@ class Seen:
 
     def __str__(self) -> str:
         return (
-            f"held out: kinds {self.kinds:.2f}, colours {self.colours:.2f}, "
+            f"kinds {self.kinds:.2f}, colours {self.colours:.2f}, "
             f"sides {self.sides:.1f} px, things J {self.pixels:.2f}"
         )
 
@@ -189,39 +179,29 @@ def check_encoder(vae: Any, probe: Probe, shard: LabelledShard) -> Seen:
     )
 
 
-def train_encoder(folder: Path, *, seconds: float, clips: int = _CLIPS) -> None:
+def train_encoder(folder: Path, *, seconds: float) -> None:
     """Train for `seconds` in all, over as many calls as it takes; leaves `encoder.pt`."""
-    features = new_network(demo_config(4)).features
-    vae = features.vae
+    vae = new_network(demo_config(4)).features.vae
+    vae.decoder.requires_grad_(False)
+    vae.post_quant_conv.requires_grad_(False)
     probe = Probe(vae.config.block_out_channels[2])
-    module = nn.ModuleDict({**encoder_state(features), "probe": probe})
-    trained = list(module.parameters())
-    optimizer = torch.optim.AdamW(trained, lr=_LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    whole = nn.ModuleDict({"vae": vae, "probe": probe})
-    average = Average(whole, 0.995)
-    averaged: Any = average.module
-    path = folder / ENCODER_FILE
-    state = load_state(path, whole, optimizer, average)
-    clock = Clock(seconds, state.seconds)
     held_out = render_labelled(ShardPlan((SHORT_SIDE, 0), 1, 64, HELD_OUT_SEED), 3)
-    checked, step, running = clock.seconds(), state.step, 0.0
-    with shards(ShardPlan((SHORT_SIDE, 0), 1, clips, _FIRST_SEED), step, render_labelled) as source:
-        while clock.share() < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = clock.learning_rate(_LEARNING_RATE, step, warm_up=50)
-            loss = encoder_loss(*look(vae, probe, next(source), slice(None)))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            average.update(whole)
-            step += 1
-            running += (loss.item() - running) * max(0.02, 1 / step)
-            if clock.seconds() - checked > _CHECK_SECONDS:
-                checked = clock.seconds()
-                save_state(path, whole, optimizer, average, step, clock.seconds())
-                log.info("encoder step %d, %.0f s, loss %.3f", step, clock.seconds(), running)
-                log.info("%s", check_encoder(averaged["vae"], averaged["probe"], held_out))
-    save_state(path, whole, optimizer, average, step, clock.seconds())
-    log.info("%s", check_encoder(averaged["vae"], averaged["probe"], held_out))
-    log.info("encoder done: %d steps at %s", step, time.strftime("%H:%M"))
+
+    def check(average: Any) -> Seen:
+        return check_encoder(average["vae"], average["probe"], held_out)
+
+    run(
+        folder / ENCODER_FILE,
+        _RECIPE,
+        nn.ModuleDict({"vae": vae, "probe": probe}),
+        seconds=seconds,
+        batches=_batches,
+        loss=lambda shard: encoder_loss(*look(vae, probe, shard, slice(None))),
+        check=check,
+    )
+
+
+def _batches(step: int) -> Generator[LabelledShard, None, None]:
+    plan = ShardPlan((SHORT_SIDE, 0), 1, _CLIPS, _FIRST_SEED)
+    with shards(plan, step, render_labelled) as source:
+        yield from source

@@ -1,7 +1,7 @@
 """What the demo's VD-IT minimises, for many clips at once.
 
-The losses are `vdit_loss`'s: the same numbers, a tenth of the time.  `Pointer` comes on top.
-Clips of equal length are stacked frame after frame, as `VdIt.answer` takes them.
+`stacked_loss` is `vdit_criterion`'s: the same numbers, a tenth of the time.  `Pointer` comes on
+top.  Clips of equal length are stacked frame after frame, as `VdIt.answer` takes them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
 from model.segmenters.vdit import PIXEL_SHUFFLE, Queries, VdIt
-from model.training.vdit_loss import (
+from model.training.vdit_criterion import (
     FOCAL_ALPHA,
     FOCAL_GAMMA,
     WEIGHTS,

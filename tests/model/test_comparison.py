@@ -36,11 +36,11 @@ def test_j_of_run_lengths_is_that_of_the_pixels():
     masks = some_masks(8)
     for first in masks:
         for second in masks:
-            for void in (None, masks[0], masks[1], masks[5]):
-                packed = None if void is None else counts(void)
+            for ignore in (None, masks[0], masks[1], masks[5]):
+                packed = None if ignore is None else counts(ignore)
                 found = comparison.overlap(counts(first), counts(second), SIZE, packed)
 
-                assert found == metrics.region_similarity(first, second, void)
+                assert found == metrics.region_similarity(first, second, ignore)
 
 
 def test_f_looks_at_a_part_of_the_frame_and_still_counts_every_boundary_pixel():

@@ -115,9 +115,9 @@ def test_exported_numbers_are_those_of_metrics_on_the_exported_masks(exported):
             if index not in masks or index not in ANNOTATED:
                 assert (row["j"], row["f"], run["j"][index]) == ("", "", None)
                 continue
-            void = IGNORE if index == 4 else None
-            j = metrics.region_similarity(masks[index], truth(index), void)
-            f = metrics.boundary_similarity(masks[index], truth(index), void)
+            ignore = IGNORE if index == 4 else None
+            j = metrics.region_similarity(masks[index], truth(index), ignore)
+            f = metrics.boundary_similarity(masks[index], truth(index), ignore)
             assert (float(row["j"]), float(row["f"])) == pytest.approx((j, f), abs=1e-12)
             assert (run["j"][index], run["f"][index]) == pytest.approx((j, f), abs=1e-12)
     assert job["result"]["checked"]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from model.segmenters import vdit_features
 from model.segmenters.vdit import OFFICIAL, VdIt, VdItConfig, from_official, is_alias, our_name
 from model.segmenters.vdit_head import DeformableAttention
-from model.training.vdit_loss import ClipTarget, matched_query, total_loss, vdit_losses
+from model.training.vdit_criterion import ClipTarget, matched_query, total_loss, vdit_losses
 from tests.conftest import SHARED
 
 REFERENCE = SHARED / "reference"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.segmenters.vdit import VdIt
 from model.segmenters.vdit_features import denoiser_features, encode_frames, vae_frames
-from model.training.vdit_loss import ClipTarget, total_loss, vdit_losses
+from model.training.vdit_criterion import ClipTarget, total_loss, vdit_losses
 from tests.model.golden import expect_golden, fill, wave, write_golden
 from tests.model.segmenters.test_vdit import padded, toy_config
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,13 +30,13 @@ from model.training.networks import (
     tokens,
 )
 from model.training.score import score_masks
-from model.training.state import Average, Clock, load_state, save_state
+from model.training.stages import draw_expression
+from model.training.state import Progress, running_mean, save_state
 from model.training.unet import (
     SINGLE,
     VIDEO,
     FrozenVae,
     draw_batch,
-    draw_expression,
     encode_shard,
     grow_in_time,
     unet_loss,
@@ -76,7 +78,7 @@ def test_a_few_steps_lower_the_autoencoders_loss():
 
 def test_a_few_steps_lower_the_networks_loss(vae):
     pool = [encode_shard(vae, render_shard(ShardPlan(SIZE, 2, 2, 0), 0))]
-    stage = SINGLE.__class__("tiny", 2, 2, 2, 0, 1e-3, VIDEO.weights)
+    stage = replace(VIDEO, frame_count=2, clips=2)
     networks = new_networks(torch.zeros(CHANNELS))
     batch = draw_batch(pool, stage, np.random.default_rng(0))
     losses = descend(networks.together(), lambda: unet_loss(networks, batch), steps=8)
@@ -97,8 +99,8 @@ def test_what_is_exported_loads_and_segments(tmp_path, video):
     module = networks.together()
     for name, trained in (("vae", vae), ("video" if video else "single", module)):
         optimizer = torch.optim.AdamW(trained.parameters())
-        average = Average(trained, 0.9)
-        save_state(tmp_path / f"{name}.pt", trained, optimizer, average, 1, 1.0)
+        average = running_mean(trained, 0.9)
+        save_state(tmp_path / f"{name}.pt", trained, optimizer, average, Progress(1, 1.0))
     frozen = FrozenVae(vae.eval().requires_grad_(False), 0.8)
     export(tmp_path, tmp_path / "weights", vae=frozen, size=SIZE, video=video)
     segmenter = load_segmenter("rem-demo", "cpu", tmp_path / "weights")
@@ -193,7 +195,8 @@ def test_the_video_stage_begins_where_the_single_frame_stage_ended(tmp_path):
         for parameter in module.parameters():
             parameter.add_(0.01)
     optimizer = torch.optim.AdamW(module.parameters())
-    save_state(tmp_path / "single.pt", module, optimizer, Average(module, 0.9), 3, 2.0)
+    average = running_mean(module, 0.9)
+    save_state(tmp_path / "single.pt", module, optimizer, average, Progress(3, 2.0))
     video = new_networks(torch.zeros(CHANNELS))
     grow_in_time(tmp_path / "single.pt", video.together())
     latents = torch.randn(1, CHANNELS, 1, 8, 8)
@@ -205,31 +208,6 @@ def test_the_video_stage_begins_where_the_single_frame_stage_ended(tmp_path):
             generator = torch.Generator().manual_seed(5)
             answers.append(predict(networks.unet, networks.text_encoder, latents, ids, generator))
     assert torch.allclose(answers[0], answers[1], atol=1e-4)
-
-
-def test_a_checkpoint_is_taken_up_again(tmp_path):
-    module = torch.nn.Linear(2, 2)
-    optimizer = torch.optim.AdamW(module.parameters())
-    average = Average(module, 0.5)
-    assert load_state(tmp_path / "none.pt", module, optimizer, average).step == 0
-    module(torch.ones(1, 2)).sum().backward()
-    optimizer.step()
-    average.update(module)
-    save_state(tmp_path / "a.pt", module, optimizer, average, 7, 1.5)
-    other = torch.nn.Linear(2, 2)
-    other_optimizer = torch.optim.AdamW(other.parameters())
-    other_average = Average(other, 0.5)
-    progress = load_state(tmp_path / "a.pt", other, other_optimizer, other_average)
-    assert (progress.step, progress.seconds) == (7, 1.5)
-    assert torch.equal(other.weight, module.weight)
-    assert torch.equal(other_average.module.weight, average.module.weight)
-    assert other_average.updates == 1
-
-
-def test_the_learning_rate_rises_then_falls():
-    assert Clock(100, 0).learning_rate(1.0, step=0, warm_up=10) == pytest.approx(0.1, rel=0.1)
-    assert Clock(100, 0).learning_rate(1.0, step=10, warm_up=10) == pytest.approx(1.0, rel=0.01)
-    assert Clock(100, 100).learning_rate(1.0, step=500, warm_up=10) == pytest.approx(0.02, rel=0.1)
 
 
 def test_kind_alone_is_asked_often_where_it_suffices():

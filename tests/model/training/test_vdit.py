@@ -15,23 +15,21 @@ from model.segmenters.vdit_demo import config_from
 from model.segmenters.vdit_features import vae_frames
 from model.synthetic.clips import render
 from model.training.clips import HELD_OUT_SEED, ShardPlan
-from model.training.state import Average, save_state
+from model.training.state import Progress, running_mean, save_state
 from model.training.vdit import (
     SINGLE,
     VIDEO,
-    Ask,
     answer,
     check,
-    draw_asks,
     encode,
     export_vdit,
     fresh_parts,
-    pictures,
     stage_loss,
     start_of,
-    wanted,
 )
+from model.training.vdit_batches import Ask, draw_asks, pictures, wanted
 from model.training.vdit_clips import COLOUR_NAMES, UNKNOWN, render_labelled
+from model.training.vdit_criterion import ClipTarget, total_loss, vdit_losses
 from model.training.vdit_encoder import (
     ENCODER_FILE,
     Probe,
@@ -44,9 +42,8 @@ from model.training.vdit_encoder import (
     thing_boxes,
     train_encoder,
 )
-from model.training.vdit_loss import ClipTarget, total_loss, vdit_losses
 from model.training.vdit_networks import demo_config, demo_tokenizer, new_network
-from model.training.vdit_step_loss import stacked_loss
+from model.training.vdit_objective import stacked_loss
 from model.weights import check as check_weights
 
 HEIGHT = 32
@@ -135,12 +132,9 @@ def test_a_few_steps_lower_the_encoders_loss(network):
 @pytest.mark.parametrize("stage", [SINGLE, VIDEO])
 def test_a_few_steps_lower_the_networks_loss(network, tokenizer, stage):
     seen = pictures(shard_of(stage.frame_count))
+    asks = draw_asks(seen, stage, np.random.default_rng(0))
     parts = fresh_parts(network.config)
-    losses = descend(
-        parts.parameters(),
-        lambda: stage_loss(parts, seen, stage, tokenizer, np.random.default_rng(0)),
-        steps=6,
-    )
+    losses = descend(parts.parameters(), lambda: stage_loss(parts, seen, asks, tokenizer), steps=6)
     assert losses[-1] < 0.9 * losses[0]
 
 
@@ -205,7 +199,8 @@ def test_stages_follow_each_other_and_what_is_exported_segments(tmp_path, tokeni
     with pytest.raises(FileNotFoundError):
         export_vdit(tmp_path, tmp_path / "weights")
     optimizer = torch.optim.AdamW(single.parameters())
-    save_state(tmp_path / f"{SINGLE.name}.pt", single, optimizer, Average(single, 0.9), 1, 1.0)
+    average = running_mean(single, 0.9)
+    save_state(SINGLE.file(tmp_path), single, optimizer, average, Progress(1, 1.0))
     video = start_of(VIDEO, tmp_path, tokenizer)
     learned, taken_over = (dict(both.named_parameters()) for both in (single, video))
     assert all(torch.equal(value, taken_over[name]) for name, value in learned.items())
