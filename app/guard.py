@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,39 +24,45 @@ from app.settings import LOOPBACK_NAMES, Settings
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 UPLOADS = "/api/uploads"
 
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        # Gradio starts from an inline script and compiles the page's `js=` handlers.
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob:",
-        "font-src 'self' data:",
-        "worker-src 'self' blob:",
-        "connect-src 'self' blob: data:",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
+
+def content_policy(script_hashes: Sequence[str] = ()) -> str:
+    """What a document of ours may load and run; of inline scripts those of the hashes alone."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            # Gradio compiles the page's `js=` handlers out of text.
+            " ".join(("script-src 'self' 'unsafe-eval'", *script_hashes)),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
     )
-)
+
+
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": CONTENT_POLICY,
+    "Content-Security-Policy": content_policy(),
 }
 
 
 class Guard:
     """ASGI middleware around the whole application, Gradio's part included."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, machine_names: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._names = machine_names
         self._door = Door(settings.logins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,12 +78,12 @@ class Guard:
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
-            limited = Limited(receive, self._limit(scope["path"]))
+            limited = BodyLimit(receive, self._limit(scope["path"]))
             await limited.run(self._app, scope, _with_headers(send))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if not is_our_host(host, self._settings.host):
+        if not is_our_host(host, self._settings.host, self._names):
             return _refused(
                 421, "host", "This address is not one of Refscribe's. Open it by its own address."
             )
@@ -84,8 +91,12 @@ class Guard:
         if (writes or scope["path"].startswith("/api/")) and is_foreign(headers, host):
             return _refused(403, "foreign", "Another site asked for this, so it was refused.")
         announced = headers.get("content-length", "0")
-        if not announced.isdigit() or int(announced) > self._limit(scope["path"]):
-            return _too_large(self._limit(scope["path"]))
+        if not (announced.isascii() and announced.isdigit()):
+            return _refused(400, "invalid", "Content-Length: expected a number of bytes.")
+        limit = self._limit(scope["path"])
+        # More digits than the limit has are too many, however long the number: none is read.
+        if len(announced.lstrip("0")) > len(str(limit)) or int(announced[-20:]) > limit:
+            return _too_large(limit)
         return None
 
     def _limit(self, path: str) -> int:
@@ -94,7 +105,7 @@ class Guard:
 
     async def _ask_login(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         """None once somebody is logged in; their name is then in the scope."""
-        name = self._door.who(headers)
+        name = self._door.who(scope)
         if name is not None:
             scope["refscribe.annotator"] = name
             return None
@@ -112,10 +123,16 @@ class Guard:
             await refused(scope, receive, _with_headers(send))
 
 
-def is_our_host(header: str, configured: str) -> bool:
+def names_of_this_machine() -> frozenset[str]:
+    """What other machines may call this one.  Asks the resolver, so it may take seconds."""
+    return frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
+
+
+def is_our_host(header: str, configured: str, machine_names: frozenset[str] = frozenset()) -> bool:
     """Whether a Host header names this server, listening on `configured`.
 
-    A server on every address is also reached by number, which no foreign name can hide behind.
+    A server on every address is also reached by number, which no foreign name can hide behind, and
+    by the names of the machine.
 
     >>> is_our_host("localhost:7860", "127.0.0.1"), is_our_host("evil.example", "127.0.0.1")
     (True, False)
@@ -132,7 +149,7 @@ def is_our_host(header: str, configured: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name in {socket.gethostname().lower(), socket.getfqdn().lower()}
+        return name in machine_names
     return True
 
 
@@ -158,7 +175,10 @@ def is_foreign(headers: Headers, host: str) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return False
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return True
     return parts.scheme not in ("http", "https") or parts.netloc.lower() != host.lower()
 
 
@@ -196,7 +216,7 @@ class TooLargeError(RefusedError):
         )
 
 
-class Limited:
+class BodyLimit:
     """Counts what a request's body really brings, since its announced length may be missing."""
 
     def __init__(self, receive: Receive, limit: int) -> None:

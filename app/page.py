@@ -52,12 +52,20 @@ def _choices(kind: str, checkpoints: Sequence[str] = ()) -> list[tuple[str, str]
     return [(entry.title, entry.name) for entry in offered if entry.kind == kind]
 
 
+class Page(gr.Blocks):  # type: ignore[misc]  # gradio ships no types
+    """Gradio's page without its queue, which nothing of ours passes through: idle, it looks for
+    events a thousand times a second."""
+
+    def run_startup_events(self) -> None:
+        self.is_running = True
+
+
 def build_page(checkpoints: Sequence[str] = ()) -> gr.Blocks:
     """The whole page.  Mount it with `mount_options()`; `/studio` and `/api` must be there.
 
     `checkpoints` are names of segmenters beside the catalog's own.
     """
-    with gr.Blocks(title="Refscribe", analytics_enabled=False, fill_width=True) as page:
+    with Page(title="Refscribe", analytics_enabled=False, fill_width=True) as page:
         with gr.Column(elem_id="rs-studio"):
             studio_part("header", elem_id="rs-header")
             studio_part("clips", elem_id="rs-clips", fill=True)

@@ -16,9 +16,10 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from annotation_store.errors import StoreError
 from annotation_store.workspace import Workspace
-from app.guard import Guard
+from app.guard import Guard, names_of_this_machine
 from app.live import Live, live_route
 from app.notices import Notice, RefusedError, explain
+from app.page_access import PageAccess
 from app.routes.attention import attention_routes
 from app.routes.clicks import click_routes
 from app.routes.clips import clip_routes
@@ -108,7 +109,10 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
     app.include_router(static_routes())
     app.include_router(unknown_routes())  # the last of ours: everything else is the page's
     _mount_page(app, settings)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(PageAccess)
+    # Asked once: the resolver may take seconds, and a request names whatever it likes.
+    names = frozenset() if settings.is_loopback else names_of_this_machine()
+    app.add_middleware(Guard, settings=settings, machine_names=names)
     return app
 
 
@@ -144,6 +148,8 @@ async def _answer_failure(_request: Request, error: Exception) -> Response:
 
 async def _answer_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's own, for bodies that no JSON reader gets through
+        return _answer(Notice("The body of this request is no JSON we can read.", "invalid", 400))
     code = {404: "missing", 405: "method"}.get(error.status_code, "refused")
     return _answer(Notice(str(error.detail), code, error.status_code))
 
@@ -151,6 +157,8 @@ async def _answer_http(_request: Request, error: Exception) -> Response:
 async def _answer_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _answer(Notice("The body of this request is no JSON.", "invalid", 422))
     place = " ".join(str(part) for part in first["loc"][1:]) or "the request"
     return _answer(Notice(f"{place}: {first['msg']}.", "invalid", 422))
 

@@ -13,12 +13,13 @@ from annotation_store.clips import CATEGORIES, Clip, ClipSummary
 from annotation_store.drafts import Draft
 from annotation_store.errors import NotFoundError
 from annotation_store.expressions import Expression
+from annotation_store.frame_folder import SUFFIXES
 from annotation_store.frames import strip_frames
 from annotation_store.targets import Target
 from app.notices import RefusedError
 from app.parameters import FrameIndex, Id, Text, Word
 from app.routes.frame_list import frame_numbers
-from app.routes.media import list_media
+from app.routes.media import VIDEO_SUFFIXES, list_media
 from app.routes.replies import FOREVER, MOST_PACKED, packed
 from app.services import Services
 from app.settings import VERSION, Settings
@@ -39,19 +40,46 @@ class ExpressionText(BaseModel):
     text: Text
 
 
+CLIP_FACTS = (
+    "id",
+    "name",
+    "concept",
+    "category",
+    "state",
+    "width",
+    "height",
+    "frame_count",
+    "fps",
+    "created_at",
+    "source_name",
+    "trim_start_s",
+    "trim_end_s",
+    "crop",
+)
+EXPRESSION_FACTS = ("id", "target_id", "label", "text", "annotator")
+DRAFT_FACTS = (
+    "id",
+    "expression_id",
+    "expression_text",
+    "segmenter",
+    "seed",
+    "threshold",
+    "state",
+    "frames_done",
+    "created_at",
+    "note",
+    "query",
+)
+
+
 def clip_json(clip: Clip) -> dict[str, Any]:
-    return {
-        name: getattr(clip, name)
-        for name in (
-            *("id", "name", "concept", "category", "state", "width", "height", "frame_count"),
-            *("fps", "created_at", "source_name", "trim_start_s", "trim_end_s", "crop"),
-        )
-    } | {"thumb": f"/api/clips/{clip.id}/thumb.jpg"}
+    facts = {name: getattr(clip, name) for name in CLIP_FACTS}
+    return facts | {"thumb": f"/api/clips/{clip.id}/thumb.jpg"}
 
 
-def _summary_json(one: ClipSummary) -> dict[str, Any]:
-    counts = {name: value for name, value in asdict(one).items() if name != "clip"}
-    return clip_json(one.clip) | counts
+def _summary_json(summary: ClipSummary) -> dict[str, Any]:
+    counts = {name: value for name, value in asdict(summary).items() if name != "clip"}
+    return clip_json(summary.clip) | counts
 
 
 def target_json(target: Target) -> dict[str, Any]:
@@ -59,16 +87,11 @@ def target_json(target: Target) -> dict[str, Any]:
 
 
 def expression_json(expression: Expression) -> dict[str, Any]:
-    names = ("id", "target_id", "label", "text", "annotator")
-    return {name: getattr(expression, name) for name in names}
+    return {name: getattr(expression, name) for name in EXPRESSION_FACTS}
 
 
 def draft_json(draft: Draft) -> dict[str, Any]:
-    names = (
-        *("id", "expression_id", "expression_text", "segmenter", "seed", "threshold", "state"),
-        *("frames_done", "created_at", "note", "query"),
-    )
-    return {name: getattr(draft, name) for name in names}
+    return {name: getattr(draft, name) for name in DRAFT_FACTS}
 
 
 def clip_routes(services: Services) -> APIRouter:
@@ -98,6 +121,8 @@ def _add_session(router: APIRouter, services: Services) -> None:
             "segmenters": _engines("segmenter", settings),
             "refiners": _engines("refiner", settings),
             "categories": list(CATEGORIES),
+            "frame_suffixes": list(SUFFIXES),
+            "video_suffixes": sorted(VIDEO_SUFFIXES),
             "default_segmenter": settings.segmenter,
             "default_refiner": settings.refiner,
             "media": [

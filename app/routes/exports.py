@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-import zipfile
-from collections.abc import Iterator
-from io import RawIOBase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
+from zipstream import ZipStream
 
 from app.notices import RefusedError
 from app.parameters import Id
@@ -58,37 +57,21 @@ def export_routes(services: Services) -> APIRouter:
         folder = next((one for one in exports.iterdir() if one.name == name), None)
         if folder is None or not folder.is_dir() or name.startswith("."):
             raise RefusedError(f"There is no export called “{name}”.", code="missing", status=404)
-        headers = {"Content-Disposition": f'attachment; filename="{folder.name}.zip"'}
-        return StreamingResponse(zipped(folder), media_type="application/zip", headers=headers)
+        archive = zipped(folder)
+        headers = {
+            "Content-Disposition": f"attachment; filename*=utf-8''{quote(folder.name)}.zip",
+            "Content-Length": str(len(archive)),
+        }
+        return StreamingResponse(iter(archive), media_type="application/zip", headers=headers)
 
     return router
 
 
-def zipped(folder: Path) -> Iterator[bytes]:
-    """A zip file of `folder`, piece by piece; images are stored, since they are packed already."""
-    out = _Pieces()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, Path(folder.name) / path.relative_to(folder))
-                yield out.taken()
-    yield out.taken()
-
-
-class _Pieces(RawIOBase):
-    """Gives back what was written to it since last asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def taken(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+def zipped(folder: Path) -> ZipStream:
+    """`folder` as a zip file that is made while it is read; images are stored, being packed
+    already."""
+    archive = ZipStream(sized=True)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            archive.add_path(path, str(Path(folder.name) / path.relative_to(folder)))
+    return archive

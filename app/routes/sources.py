@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
+import anyio
+from anyio import CancelScope
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -25,8 +27,11 @@ from app.services import Services
 from app.work.keepers import ClipKeeper
 from app.workers.worker import Priority
 
+Trim = tuple[float, float | None]
 Crop = tuple[int, int, int, int]
 LONGEST_NAME = 200
+"""Bytes; file systems take 255."""
+FileName = Annotated[Text, StringConstraints(min_length=1, max_length=1000)]
 GROUP_KEPT_S = 3600.0
 
 
@@ -43,36 +48,32 @@ def source_routes(services: Services) -> APIRouter:
     @router.post("/uploads")
     async def upload(
         request: Request,
-        name: str = Query(min_length=1, max_length=1000),
+        name: FileName,
         trim_start: Seconds | None = None,
         trim_end: Seconds | None = None,
         crop: Text | None = None,
         group: str | None = Query(default=None, pattern=r"^[A-Za-z0-9_-]{1,80}$"),
+        folder: FileName | None = None,
         of: int | None = Query(default=None, ge=1, le=MOST_FRAMES),
     ) -> dict[str, Any]:
-        cut = Cut(trim_start=trim_start, trim_end=trim_end, crop=crop)
+        """One file.  Those of one `group` become one clip, named after their `folder`, when all
+        `of` them are there; they may arrive in any order and at the same time."""
+        cut = read_cut(Cut(trim_start=trim_start, trim_end=trim_end, crop=crop))
         source_name = clean_name(name)
-        if group is None:
-            # In a folder of its own the file keeps the name the person knows it by.
-            folder = services.workspace.folder / "incoming" / f"upload-{uuid4().hex}"
-            folder.mkdir()
-            try:
-                await receive_file(request.stream(), folder / source_name)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            return _started(services, str(folder / source_name), source_name, cut, [folder])
-        folder = groups.folder(group)
+        title = clean_name(folder) if folder else "frames"
+        key, count = (uuid4().hex, 1) if group is None else (group, of or 1)
+        place = await run_in_threadpool(groups.begin, key, count, source_name)
         try:
-            await receive_file(request.stream(), folder / source_name)
+            await receive_file(request.stream(), place)
         except BaseException:
-            groups.drop(group)
+            with CancelScope(shield=True):  # also when the server ends
+                await run_in_threadpool(groups.drop, key)
             raise
-        files = await run_in_threadpool(groups.complete, group, of or 1)
+        files = await run_in_threadpool(groups.arrived, key)
         if files is None:
             return {"job": None}
-        title = re.sub(r"-[a-z0-9]+$", "", group)
-        return _started(services, [str(path) for path in files], title, cut, [folder])
+        source, shown = (str(place), source_name) if group is None else (files, title)
+        return await run_in_threadpool(_started, services, source, shown, cut, [place.parent])
 
     @router.post("/media/{medium_id}/ingest")
     def ingest(medium_id: str, cut: Cut) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def source_routes(services: Services) -> APIRouter:
                 code="missing",
                 status=404,
             )
-        return _started(services, str(medium.path), None, cut, [])
+        return _started(services, str(medium.path), None, read_cut(cut), [])
 
     @router.post("/samples")
     def samples() -> dict[str, Any]:
@@ -100,15 +101,10 @@ def _started(
     services: Services,
     source: str | list[str],
     source_name: str | None,
-    cut: Cut,
+    cut: tuple[Trim | None, Crop | None],
     incoming: list[Path],
 ) -> dict[str, Any]:
-    keeper = ClipKeeper(services.live, incoming)
-    try:
-        trim_s, crop = read_cut(cut)
-    except RefusedError:
-        keeper.remove_incoming()
-        raise
+    trim_s, crop = cut
     call = services.files.submit(
         "ingest",
         Priority.CLIP,
@@ -118,10 +114,11 @@ def _started(
         crop=crop,
     )
     shown = source_name or Path(str(source)).name
+    keeper = ClipKeeper(services.live, incoming)
     return {"job": services.jobs.start("ingest", f"Adding {shown}", call, keeper).as_json()}
 
 
-def read_cut(cut: Cut) -> tuple[tuple[float, float | None] | None, Crop | None]:
+def read_cut(cut: Cut) -> tuple[Trim | None, Crop | None]:
     """Trim in seconds and crop as (x, y, width, height); None for what was not asked for.
 
     >>> read_cut(Cut(trim_end=2.5, crop="0,8,640,352"))
@@ -142,79 +139,111 @@ def read_cut(cut: Cut) -> tuple[tuple[float, float | None] | None, Crop | None]:
 def clean_name(name: str) -> str:
     """A file name a browser gave, without anything that could lead elsewhere.
 
+    It is cut to what every file system takes, from the front: the suffix stays.
+
     >>> clean_name("../../etc/passwd"), clean_name("C:\\\\clips\\\\tea.mp4")
     ('passwd', 'tea.mp4')
     """
     last = re.split(r"[/\\]", name)[-1]
     kept = "".join(sign for sign in last if sign.isprintable()).lstrip(".").strip()
-    return kept[-LONGEST_NAME:] or "clip"
+    return kept.encode()[-LONGEST_NAME:].decode("utf-8", "ignore").lstrip(". ") or "clip"
 
 
 async def receive_file(chunks: AsyncIterator[bytes], path: Path) -> None:
-    """Write what arrives to `path` piece by piece; nothing is left of it when it breaks off."""
+    """Write what arrives to `path`, piece by piece."""
     try:
-        with path.open("xb") as file:
+        async with await anyio.open_file(path, "xb") as file:
             async for chunk in chunks:
-                await run_in_threadpool(file.write, chunk)
+                await file.write(chunk)
     except FileExistsError as error:
         raise RefusedError(f"“{path.name}” was sent twice.") from error
     except ClientDisconnect as error:
-        path.unlink(missing_ok=True)
         raise RefusedError("The upload broke off.", code="cancelled") from error
     except OSError as error:
-        path.unlink(missing_ok=True)
         raise StoreError(
             f"The upload could not be kept ({error.strerror or error}). Make room on the disk, "
             "then send it again."
         ) from error
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 @dataclass
 class _Group:
-    folder: Path
-    begun_at: float = field(default_factory=time.monotonic)
+    """Files that become one clip; `folder` is None once one of them broke off."""
+
+    count: int
+    folder: Path | None
+    names: list[str] = field(default_factory=list)
+    arrived: int = 0
+    last_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nothing of it is on its way, and nothing came for long."""
+        moving = self.folder is not None and len(self.names) > self.arrived
+        return not moving and time.monotonic() - self.last_at > GROUP_KEPT_S
 
 
 class Groups:
-    """Frames of one folder that arrive as uploads of their own."""
+    """Files that arrive as uploads of their own, each group in a folder of its own below
+    `incoming`.  Touches the disk: not for the event loop."""
 
     def __init__(self, incoming: Path) -> None:
         self._incoming = incoming
         self._lock = threading.Lock()
         self._groups: dict[str, _Group] = {}
 
-    def folder(self, group: str) -> Path:
-        """Where this group's files go."""
-        with self._lock:
-            for name, one in list(self._groups.items()):
-                if time.monotonic() - one.begun_at > GROUP_KEPT_S:
-                    self._drop(name)
-            if group not in self._groups:
-                folder = self._incoming / f"frames-{uuid4().hex}"
-                folder.mkdir(parents=True)
-                self._groups[group] = _Group(folder)
-            return self._groups[group].folder
+    def begin(self, group: str, count: int, name: str) -> Path:
+        """Where the file `name`, one of `count`, is to be written.
 
-    def complete(self, group: str, count: int) -> list[Path] | None:
-        """All files of the group once there are `count`, None before."""
+        Raises:
+            RefusedError: another file of the group broke off, has this name, or said another
+                count.
+        """
+        with self._lock:
+            forgotten = self._expired()
+            one = self._groups.get(group)
+            if one is None:
+                folder = self._incoming / f"upload-{uuid4().hex}"
+                folder.mkdir(parents=True)
+                one = self._groups[group] = _Group(count, folder)
+            if one.folder is None:
+                raise RefusedError("Another file of this folder broke off. Send all of it again.")
+            if one.count != count:
+                raise RefusedError(f"Expected {one.count} files in this folder, now {count}.")
+            if name in one.names:
+                raise RefusedError(f"“{name}” was sent twice.")
+            one.names.append(name)
+            one.last_at = time.monotonic()
+            place = one.folder / name
+        for folder in forgotten:
+            shutil.rmtree(folder, ignore_errors=True)
+        return place
+
+    def arrived(self, group: str) -> list[str] | None:
+        """One more file is whole: all of the group once none is missing, None before."""
         with self._lock:
             one = self._groups.get(group)
-            files = [] if one is None else list(one.folder.iterdir())
-            if len(files) < count:
+            if one is None or one.folder is None:
+                raise RefusedError("Another file of this folder broke off. Send all of it again.")
+            one.arrived += 1
+            one.last_at = time.monotonic()
+            if one.arrived < one.count:
                 return None
             del self._groups[group]
-            return files
+            return [str(one.folder / name) for name in one.names]
 
     def drop(self, group: str) -> None:
-        """Remove a group that broke off."""
+        """Remove a group of which a file broke off; what still comes of it is refused."""
         with self._lock:
-            self._drop(group)
+            one = self._groups.get(group)
+            folder = None if one is None else one.folder
+            if one is not None:
+                one.folder = None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _drop(self, group: str) -> None:
-
-        one = self._groups.pop(group, None)
-        if one is not None:
-            shutil.rmtree(one.folder, ignore_errors=True)
+    def _expired(self) -> list[Path]:
+        """Forget groups that nobody sends any more; what they left is to be removed."""
+        left = [name for name, one in self._groups.items() if one.is_left]
+        folders = [self._groups.pop(name).folder for name in left]
+        return [folder for folder in folders if folder is not None]

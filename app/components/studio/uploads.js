@@ -5,8 +5,11 @@
 import { api } from "../shared/api.js";
 import { session } from "../shared/session.js";
 
-const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg|ogv|gif|ts)$/i;
-const PICTURE = /\.(jpe?g|png|webp|bmp|tiff?)$/i;
+/** What the server takes, by the end of its name; GET /api/session says the same. */
+export const VIDEO_SUFFIXES = [
+  ...[".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"],
+];
+export const FRAME_SUFFIXES = [".jpg", ".jpeg", ".png"];
 
 /** Uploads under way: id -> {id, title, done, total, state, message}. Told by the session's "upload" event. */
 export const uploads = new Map();
@@ -24,8 +27,8 @@ export function sortFiles(files) {
   const other = [];
   for (const { file, path } of files) {
     if (file.name.startsWith(".")) continue;
-    if (file.type.startsWith("video/") || VIDEO.test(file.name)) videos.push(file);
-    else if (PICTURE.test(file.name)) {
+    if (file.type.startsWith("video/") || endsIn(file.name, VIDEO_SUFFIXES)) videos.push(file);
+    else if (endsIn(file.name, FRAME_SUFFIXES)) {
       const folder = path.split("/").slice(0, -1).join("/");
       if (!folders.has(folder)) folders.set(folder, []);
       folders.get(folder).push(file);
@@ -35,6 +38,11 @@ export function sortFiles(files) {
     pictures.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
   }
   return { videos, folders, other };
+}
+
+function endsIn(name, suffixes) {
+  const small = name.toLowerCase();
+  return suffixes.some((suffix) => small.endsWith(suffix));
 }
 
 /** The files of a drop, folders walked through. */
@@ -64,21 +72,26 @@ async function walk(entry, found) {
 /** Upload everything in `files` ([{file, path}]) with the same trim and crop; one after the other. */
 export async function addFiles(files, options = {}) {
   const { videos, folders, other } = sortFiles(files);
+  const left = named(other);
   if (!videos.length && !folders.size) {
-    const names = other
-      .map((file) => file.name)
-      .slice(0, 3)
-      .join(", ");
     session.notice(
-      names
-        ? `${names}: neither a video nor a picture.`
+      left
+        ? `${left}: neither a video nor a JPEG or PNG picture.`
         : "There was no video and no picture in it.",
       "error",
     );
     return;
   }
+  if (left) session.notice(`Left out: ${left}. Frames are taken as JPEG or PNG pictures.`, "error");
   for (const file of videos) await addVideo(file, options);
   for (const [folder, pictures] of folders) await addFrames(folder, pictures, options);
+}
+
+/** The first names of `files`, and how many there are beside them. */
+function named(files) {
+  const first = files.slice(0, 3).map((file) => file.name);
+  if (files.length > first.length) first.push(`${files.length - first.length} more`);
+  return first.join(", ");
 }
 
 function query(fields) {
@@ -101,12 +114,13 @@ async function addVideo(file, options) {
 
 async function addFrames(folder, pictures, options) {
   const title = folder.split("/").pop() || "frames";
-  const group = `${title.replace(/[^\w-]+/g, "-").slice(0, 40)}-${Date.now().toString(36)}`;
+  const group = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
   const total = pictures.reduce((sum, file) => sum + file.size, 0);
   let before = 0;
   await follow(title, async (tell) => {
     for (const file of pictures) {
-      const path = `/api/uploads?${query({ name: file.name, group, of: pictures.length, ...options })}`;
+      const fields = { name: file.name, group, folder: title, of: pictures.length, ...options };
+      const path = `/api/uploads?${query(fields)}`;
       const reply = await api.upload(path, file, (sent) => tell(before + sent, total));
       before += file.size;
       session.takeJob(reply?.job, () => addFrames(folder, pictures, options));

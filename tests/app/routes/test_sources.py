@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
+import shutil
+import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import cv2
 import pytest
 
+from app import components
+from app.routes.exports import zipped
 from app.routes.media import find_medium, list_media
-from tests.app.conftest import FRAMES, HEIGHT, WIDTH, disc, disc_video, picture, wait_for
+from tests.app.conftest import FRAMES, HEIGHT, WIDTH, Reply, disc, disc_video, picture, wait_for
 from tests.app.routes.test_masks import stroke
 
 
@@ -81,12 +88,26 @@ def test_the_same_video_twice_says_that_it_is_there_already(server, clip, tmp_pa
     assert "already in the workspace as the clip “first”" in job["message"]
 
 
-@pytest.mark.parametrize("name", ["../../../evil.mp4", "..%5C..%5Cevil.mp4", "/etc/evil.mp4"])
-def test_an_upload_cannot_name_a_place(server, name):
-    server.job_done(server.ask(f"/api/uploads?name={name}", b"no video either"))
+@pytest.mark.parametrize(
+    "name", ["../../../evil.png", "..%5C..%5Cevil.png", "OUTSIDE/evil.png", "%2e%2e%2fevil.png"]
+)
+def test_an_upload_cannot_name_a_place(server, tmp_path, name):
+    name = name.replace("OUTSIDE", str(tmp_path))
 
-    outside = list(server.workspace.parent.rglob("*evil*"))
-    assert outside == []
+    server.ask(f"/api/uploads?name={name}&group=placed-{uuid4().hex}&of=2", jpeg(0))
+
+    found = list(server.workspace.parent.rglob("*evil*"))
+    assert [path.parent.parent for path in found] == [server.workspace / "incoming"]
+    assert list(tmp_path.iterdir()) == []
+    shutil.rmtree(found[0].parent)
+
+
+@pytest.mark.parametrize("name", ["ü" * 300 + ".mp4", "火" * 200 + ".mp4", "x" * 900 + ".mp4"])
+def test_a_name_longer_than_a_file_system_takes_is_cut(server, tmp_path, name):
+    clip = server.add_clip(disc_video(tmp_path / "a.mp4", 2), name)
+
+    assert name.startswith(clip["name"])
+    assert len(clip["name"].encode()) > 150
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server):
@@ -103,18 +124,93 @@ def test_an_upload_that_breaks_off_leaves_nothing(server):
 
 
 def test_a_folder_of_frames_becomes_one_clip_in_the_order_of_its_names(server):
+    folder = quote("schmelzendes Eis – 溶ける氷-v2")
     for index in (2, 0, 1):
         reply = server.ask(
-            f"/api/uploads?name=frame{index + 9}.jpg&group=melting-abc1&of=3", jpeg(index)
+            f"/api/uploads?name=frame{index + 9}.jpg&group=abc1&folder={folder}&of=3", jpeg(index)
         )
 
     job = server.job_done(reply)
 
     clip = server.get(f"/api/clips/{job['clip_id']}")["clip"]
-    assert (clip["name"], clip["frame_count"]) == ("melting", 3)
+    assert (clip["name"], clip["frame_count"]) == ("schmelzendes Eis – 溶ける氷-v2", 3)
     first = server.ask(f"/api/clips/{clip['id']}/frames/0.jpg").body
     assert first == jpeg(0), "a folder of frames is taken as it is"
     assert incoming(server) == []
+
+
+def test_frames_of_a_folder_may_arrive_at_the_same_time(server):
+    group = f"parallel-{uuid4().hex}"
+    slow = half_sent(server, f"/api/uploads?name=0.jpg&group={group}&of=3", jpeg(4))
+    with ThreadPoolExecutor(2) as pool:
+        others = list(
+            pool.map(
+                lambda index: server.ask(
+                    f"/api/uploads?name={index}.jpg&group={group}&of=3", jpeg(index + 4)
+                ),
+                (1, 2),
+            )
+        )
+
+    assert [reply.json() for reply in others] == [{"job": None}, {"job": None}]
+    slow.send(jpeg(4)[100:])
+    job = server.job_done(answer_of(slow))
+    assert server.get(f"/api/clips/{job['clip_id']}")["clip"]["frame_count"] == 3
+
+
+def test_a_file_that_breaks_off_takes_its_folder_with_it_and_says_so(server):
+    group = f"broken-{uuid4().hex}"
+    server.ask(f"/api/uploads?name=0.jpg&group={group}&of=3", jpeg(0))
+    half_sent(server, f"/api/uploads?name=1.jpg&group={group}&of=3", jpeg(1)).close()
+    wait_for(lambda: incoming(server) == [], "the folder to be cleared away")
+
+    reply = server.ask(f"/api/uploads?name=2.jpg&group={group}&of=3", jpeg(2))
+
+    assert reply.status == 400
+    assert "broke off" in reply.json()["error"]
+    assert incoming(server) == []
+
+
+def test_one_name_twice_in_a_folder_is_refused_and_the_folder_goes_on(server):
+    group = f"twice-{uuid4().hex}"
+    server.ask(f"/api/uploads?name=0.jpg&group={group}&of=2", jpeg(7))
+
+    again = server.ask(f"/api/uploads?name=0.jpg&group={group}&of=2", jpeg(8))
+    job = server.job_done(server.ask(f"/api/uploads?name=1.jpg&group={group}&of=2", jpeg(8)))
+
+    assert (again.status, job["state"]) == (400, "done")
+    assert "sent twice" in again.json()["error"]
+
+
+def half_sent(server, path, data):
+    """A request that has said its length and sent its first 100 bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(server.url).port)
+    connection.putrequest("POST", path)
+    connection.putheader("Content-Length", str(len(data)))
+    connection.endheaders()
+    before = {path for folder in incoming(server) for path in folder.iterdir()}
+    connection.send(data[:100])
+    wait_for(
+        lambda: {path for folder in incoming(server) for path in folder.iterdir()} - before,
+        "the beginning of the file",
+    )
+    return connection
+
+
+def answer_of(connection):
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+    return Reply(reply.status, dict(reply.headers), body)
+
+
+def test_the_page_and_the_server_take_the_same_files(server):
+    said = server.get("/api/session")
+    text = (Path(components.__file__).parent / "studio" / "uploads.js").read_text()
+
+    for name, known in (("FRAME", "frame_suffixes"), ("VIDEO", "video_suffixes")):
+        listed = re.search(rf"{name}_SUFFIXES = \[(.*?)\];", text, re.S)
+        assert re.findall(r'"(\.\w+)"', listed[1]) == said[known]
 
 
 def test_frames_of_different_sizes_are_refused_and_leave_nothing(server):
@@ -170,6 +266,27 @@ def test_an_export_is_checked_and_comes_as_one_zip(server, clip, target):
     }
     assert held == written
     assert len(written) == result["files"]
+
+
+def test_a_zip_is_made_while_it_is_read_in_constant_memory(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    with (folder / "film.mp4").open("wb") as film:
+        film.truncate(256 * 2**20)
+    (folder / "notes ü.txt").write_text("small")
+    (folder / "elsewhere").symlink_to("/etc/hostname")
+
+    tracemalloc.start()
+    archive = zipped(folder)
+    size, longest = 0, 0
+    for piece in archive:
+        size, longest = size + len(piece), max(longest, len(piece))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert size == len(archive) > 256 * 2**20
+    assert longest <= 2 * 2**20
+    assert most < 16 * 2**20
 
 
 def test_an_export_of_nothing_says_so(server):
