@@ -46,9 +46,7 @@ from annotation_store.ingest_plan import (
 )
 from annotation_store.video_source import (
     CLIP_FPS,
-    Crop,
     Shown,
-    SourceInfo,
     Timed,
     Uprighter,
     at_constant_rate,
@@ -58,25 +56,10 @@ from annotation_store.video_source import (
 )
 from annotation_store.workspace import Workspace
 
-__all__ = [
-    "Crop",
-    "IngestCancelledError",
-    "Limits",
-    "SourceInfo",
-    "ingest_frames",
-    "ingest_steps",
-    "ingest_video",
-    "probe",
-]
-
 T = TypeVar("T")
 
 Steps = Generator[tuple[int, int | None], None, Clip]
 """Yields (frames done, frames in all or None while unknown) and returns the clip."""
-
-
-class IngestCancelledError(IngestError):
-    """The person stopped an import; nothing of it was kept."""
 
 
 def ingest_steps(
@@ -107,80 +90,6 @@ def ingest_steps(
         if isinstance(source, Path) and not source.is_dir():
             return (yield from _video_steps(workspace, source, wish))
         return (yield from _frames_steps(workspace, source, wish))
-
-
-def ingest_video(
-    workspace: Workspace,
-    source: Path,
-    *,
-    name: str | None = None,
-    trim_s: tuple[float, float | None] | None = None,
-    crop: tuple[int, int, int, int] | None = None,
-    allow_duplicate: bool = False,
-    limits: Limits | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> Clip:
-    """Make a clip of a video file, or folder of frames, telling `progress` of every frame.
-
-    Options and errors as `ingest_steps` has them.
-
-    Raises:
-        IngestCancelledError: `cancelled()` became true; nothing was kept.
-    """
-    steps = ingest_steps(
-        workspace,
-        source,
-        name=name,
-        trim_s=trim_s,
-        crop=crop,
-        allow_duplicate=allow_duplicate,
-        limits=limits,
-    )
-    return _run(steps, progress, cancelled)
-
-
-def ingest_frames(
-    workspace: Workspace,
-    source: Path | Sequence[Path],
-    *,
-    name: str | None = None,
-    trim_s: tuple[float, float | None] | None = None,
-    crop: tuple[int, int, int, int] | None = None,
-    allow_duplicate: bool = False,
-    limits: Limits | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> Clip:
-    """`ingest_video` for a folder of frames, or for the picture files given."""
-    steps = ingest_steps(
-        workspace,
-        source,
-        name=name,
-        trim_s=trim_s,
-        crop=crop,
-        allow_duplicate=allow_duplicate,
-        limits=limits,
-    )
-    return _run(steps, progress, cancelled)
-
-
-def _run(
-    steps: Steps,
-    progress: Callable[[int, int | None], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> Clip:
-    with closing(steps):
-        while True:
-            if cancelled is not None and cancelled():
-                raise IngestCancelledError("The import was cancelled; nothing of it was kept.")
-            try:
-                done, total = next(steps)
-            except StopIteration as finished:
-                clip: Clip = finished.value
-                return clip
-            if progress is not None:
-                progress(done, total)
 
 
 def _video_steps(workspace: Workspace, path: Path, wish: Wish) -> Steps:
@@ -383,18 +292,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with workspace:
         for source in options.source:
             try:
-                clip = _run(
-                    ingest_steps(
-                        workspace,
-                        source,
-                        name=options.name,
-                        trim_s=options.trim and tuple(options.trim),
-                        crop=options.crop and tuple(options.crop),
-                        allow_duplicate=options.again,
-                    ),
-                    partial(_show_progress, source.name),
-                    None,
+                steps = ingest_steps(
+                    workspace,
+                    source,
+                    name=options.name,
+                    trim_s=options.trim and tuple(options.trim),
+                    crop=options.crop and tuple(options.crop),
+                    allow_duplicate=options.again,
                 )
+                clip = _shown_to_its_end(steps, source.name)
             except StoreError as error:
                 refused += 1
                 print(f"\r{error}", file=sys.stderr)
@@ -404,9 +310,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if refused else 0
 
 
-def _show_progress(name: str, done: int, total: int | None) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{name}: {done} of {total or '?'} frames", end="", file=sys.stderr, flush=True)
+def _shown_to_its_end(steps: Steps, name: str) -> Clip:
+    with closing(steps):
+        while True:
+            try:
+                done, total = next(steps)
+            except StopIteration as finished:
+                clip: Clip = finished.value
+                return clip
+            if sys.stderr.isatty():
+                shown = f"\r{name}: {done} of {total or '?'} frames"
+                print(shown, end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,6 @@ class SourceInfo:
     mirrored: bool  # whether it must be mirrored left to right before that
     stored_width: int
     stored_height: int
-    codec: str
-    container: str
-    bytes: int
 
     @property
     def frame_count(self) -> int | None:
@@ -289,9 +286,6 @@ def _describe(
         mirrored=mirrored,
         stored_width=picture.width,
         stored_height=picture.height,
-        codec=stream.codec_context.name,
-        container=container.format.name,
-        bytes=path.stat().st_size,
     )
 
 

@@ -10,11 +10,15 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 
+from annotation_store.clips import Clip
+from annotation_store.ingest import ingest_steps
+from annotation_store.workspace import Workspace
 from video_types import Frame
 
 BITS = 8
@@ -179,3 +183,14 @@ def write_frames(
         picture = cv2.cvtColor(numbered_picture(number, height, width), cv2.COLOR_RGB2BGR)
         assert cv2.imwrite(str(folder / f"frame{number + 1}{suffix}"), picture)
     return folder
+
+
+def ingested(workspace: Workspace, source: Path | Sequence[Path], **options: Any) -> Clip:
+    """The clip made of `source`, with the options of `ingest_steps`."""
+    steps = ingest_steps(workspace, source, **options)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            clip: Clip = finished.value
+            return clip

@@ -16,11 +16,10 @@ from annotation_store.edits import MaskChange
 from annotation_store.errors import ExportError, NotFoundError
 from annotation_store.export import ExportOptions, export, export_steps, main
 from annotation_store.formats import mask_png, overlay_video, palette_png, ref_vps
-from annotation_store.ingest import ingest_video
 from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from tests.conftest import REPOSITORY
-from tests.media_fixtures import numbered_video
+from tests.media_fixtures import ingested, numbered_video
 
 HEIGHT, WIDTH = 53, 95
 SIZE = (HEIGHT, WIDTH)
@@ -43,7 +42,7 @@ def make_clip(workspace, tmp_path, name="candle melting"):
     """A clip of two targets: the first on frames 0 to 5, empty on 8; the second on 4 to 9."""
     video = tmp_path / f"{name.replace('/', '')}.mp4"
     numbered_video(video, FRAMES + 6, HEIGHT, WIDTH, pixel_format="yuv444p")
-    clip = ingest_video(
+    clip = ingested(
         workspace, video, name=name, trim_s=(0.25, 0.25 + FRAMES / 24), allow_duplicate=True
     )
     workspace.clips.update(clip.id, concept="candle melting", category="temporal object changes")
@@ -174,7 +173,7 @@ def test_what_is_edited_meanwhile_does_not_tear_the_export(workspace, tmp_path):
 
 def test_nothing_to_export_is_refused(workspace, tmp_path):
     video = numbered_video(tmp_path / "bare.mp4", 3, 54, 96)
-    bare = ingest_video(workspace, video)
+    bare = ingested(workspace, video)
     workspace.targets.add(bare.id, "wax")
     clip, _, _ = make_clip(workspace, tmp_path)
     root = tmp_path / "dataset"

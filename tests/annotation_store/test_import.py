@@ -17,10 +17,9 @@ from annotation_store.import_ import (
     main,
     numbered_files,
 )
-from annotation_store.ingest import ingest_video
 from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
-from tests.media_fixtures import numbered_video
+from tests.media_fixtures import ingested, numbered_video
 
 HEIGHT, WIDTH = 54, 96
 FRAMES = 10
@@ -40,7 +39,7 @@ def workspace(tmp_path):
 @pytest.fixture
 def target(workspace, tmp_path):
     video = numbered_video(tmp_path / "candle.mp4", FRAMES, HEIGHT, WIDTH)
-    return workspace.targets.add(ingest_video(workspace, video).id, "wax")
+    return workspace.targets.add(ingested(workspace, video).id, "wax")
 
 
 def import_all(workspace, target, folder, **options):

@@ -16,22 +16,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import event
 
-from annotation_store import frame_writer, ingest
+from annotation_store import frame_writer
 from annotation_store.errors import DuplicateClipError, IngestError, StoreError
 from annotation_store.frames import strip_frames
 from annotation_store.ingest import (
-    IngestCancelledError,
     Limits,
-    ingest_frames,
     ingest_steps,
-    ingest_video,
     main,
 )
 from annotation_store.workspace import Workspace
 from tests.conftest import REPOSITORY
 from tests.media_fixtures import (
     frame_number,
+    ingested,
     is_upright,
     numbered_video,
     truncated,
@@ -74,7 +73,7 @@ def assert_nothing_was_kept(workspace) -> None:
 
 
 def test_a_video_becomes_a_clip_with_everything_known_of_its_source(workspace, video):
-    clip = ingest_video(workspace, video)
+    clip = ingested(workspace, video)
 
     assert (clip.name, clip.width, clip.height, clip.frame_count) == ("candle", WIDTH, HEIGHT, 30)
     assert clip.fps == 24
@@ -89,7 +88,7 @@ def test_a_video_becomes_a_clip_with_everything_known_of_its_source(workspace, v
 
 
 def test_thumbnail_and_strip_show_the_clip(workspace, tmp_path):
-    clip = ingest_video(workspace, numbered_video(tmp_path / "long.mp4", 60, 270, 480))
+    clip = ingested(workspace, numbered_video(tmp_path / "long.mp4", 60, 270, 480))
 
     thumb = cv2.imread(str(workspace.frames.thumb_path(clip.id)), cv2.IMREAD_COLOR_RGB)
     strip = cv2.imread(str(workspace.frames.strip_path(clip.id)), cv2.IMREAD_COLOR_RGB)
@@ -105,23 +104,21 @@ def test_thumbnail_and_strip_show_the_clip(workspace, tmp_path):
 
 
 def test_progress_counts_every_frame_up_to_the_total(workspace, video):
-    seen = []
-
-    ingest_video(workspace, video, progress=lambda done, total: seen.append((done, total)))
+    seen = list(ingest_steps(workspace, video))
 
     assert [done for done, total in seen if total] == [*range(1, 31), 30]
     assert {total for _, total in seen} == {None, 30}
 
 
 def test_a_turned_video_is_stored_upright(workspace, tmp_path):
-    clip = ingest_video(workspace, turned_video(tmp_path / "phone.mp4", 5, 90, 96, 54))
+    clip = ingested(workspace, turned_video(tmp_path / "phone.mp4", 5, 90, 96, 54))
 
     assert (clip.width, clip.height, clip.rotation) == (54, 96, 90)
     assert is_upright(workspace.frames.read(clip.id, 4))
 
 
 def test_trim_and_crop_are_kept_with_the_clip(workspace, video):
-    clip = ingest_video(workspace, video, name="part", trim_s=(0.5, 1.0), crop=(48, 34, 48, 20))
+    clip = ingested(workspace, video, name="part", trim_s=(0.5, 1.0), crop=(48, 34, 48, 20))
 
     assert (clip.name, clip.width, clip.height, clip.frame_count) == ("part", 48, 20, 12)
     assert (clip.trim_start_s, clip.trim_end_s, clip.crop) == (0.5, 1.0, (48, 34, 48, 20))
@@ -129,30 +126,30 @@ def test_trim_and_crop_are_kept_with_the_clip(workspace, video):
 
 
 def test_the_same_source_is_not_taken_twice_unnoticed(workspace, video, tmp_path):
-    clip = ingest_video(workspace, video)
+    clip = ingested(workspace, video)
     copy = tmp_path / "another name.mp4"
     copy.write_bytes(video.read_bytes())
 
     with pytest.raises(DuplicateClipError, match="“candle”") as refused:
-        ingest_video(workspace, copy)
+        ingested(workspace, copy)
     assert refused.value.clip_id == clip.id
     assert [one.id for one in workspace.clips.list()] == [clip.id]
 
     with pytest.raises(DuplicateClipError):
-        ingest_video(workspace, video, trim_s=(0, None), crop=(0, 0, WIDTH, HEIGHT))
+        ingested(workspace, video, trim_s=(0, None), crop=(0, 0, WIDTH, HEIGHT))
 
-    second = ingest_video(workspace, video, allow_duplicate=True)
+    second = ingested(workspace, video, allow_duplicate=True)
     assert second.id != clip.id
 
 
 def test_another_part_of_the_same_source_is_another_clip(workspace, video):
-    ingest_video(workspace, video)
-    ingest_video(workspace, video, trim_s=(0, 0.5))
-    ingest_video(workspace, video, trim_s=(0.5, None))
-    ingest_video(workspace, video, crop=(0, 0, 40, 40))
+    ingested(workspace, video)
+    ingested(workspace, video, trim_s=(0, 0.5))
+    ingested(workspace, video, trim_s=(0.5, None))
+    ingested(workspace, video, crop=(0, 0, 40, 40))
 
     with pytest.raises(DuplicateClipError):
-        ingest_video(workspace, video, trim_s=(0.5, None))
+        ingested(workspace, video, trim_s=(0.5, None))
     assert len(workspace.clips.list()) == 4
 
 
@@ -171,7 +168,7 @@ def test_another_part_of_the_same_source_is_another_clip(workspace, video):
 )
 def test_trim_and_crop_outside_the_source_are_refused(workspace, video, trim_s, crop, sentence):
     with pytest.raises(IngestError, match=sentence):
-        ingest_video(workspace, video, trim_s=trim_s, crop=crop)
+        ingested(workspace, video, trim_s=trim_s, crop=crop)
 
     assert_nothing_was_kept(workspace)
 
@@ -186,7 +183,7 @@ def test_trim_and_crop_outside_the_source_are_refused(workspace, video, trim_s, 
 )
 def test_a_source_above_a_limit_is_refused(workspace, video, limits, sentence):
     with pytest.raises(IngestError, match=sentence):
-        ingest_video(workspace, video, limits=limits)
+        ingested(workspace, video, limits=limits)
 
     assert_nothing_was_kept(workspace)
 
@@ -198,7 +195,7 @@ def test_a_length_nobody_announced_is_refused_while_it_arrives(workspace, tmp_pa
     )
 
     with pytest.raises(IngestError, match="at most 20,000"):
-        ingest_video(workspace, video)
+        ingested(workspace, video)
 
     assert_nothing_was_kept(workspace)
 
@@ -218,17 +215,8 @@ def test_damaged_sources_leave_nothing(workspace, tmp_path):
 
     for source, sentence in sources.items():
         with pytest.raises(IngestError, match=sentence):
-            ingest_video(workspace, source)
+            ingested(workspace, source)
         assert_nothing_was_kept(workspace)
-
-
-def test_a_cancelled_import_leaves_nothing(workspace, video):
-    calls = iter(range(100))
-
-    with pytest.raises(IngestCancelledError, match="nothing of it was kept"):
-        ingest_video(workspace, video, cancelled=lambda: next(calls) > 12)
-
-    assert_nothing_was_kept(workspace)
 
 
 def test_an_import_closed_midway_leaves_nothing_and_can_be_repeated(workspace, video):
@@ -240,7 +228,7 @@ def test_an_import_closed_midway_leaves_nothing_and_can_be_repeated(workspace, v
     steps.close()
 
     assert_nothing_was_kept(workspace)
-    assert ingest_video(workspace, video).frame_count == 30
+    assert ingested(workspace, video).frame_count == 30
 
 
 def test_a_disk_that_fills_up_is_explained_and_leaves_nothing(workspace, video):
@@ -249,38 +237,38 @@ def test_a_disk_that_fills_up_is_explained_and_leaves_nothing(workspace, video):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(IngestError, match="is full; nothing of the import was kept"):
-            ingest_video(workspace, video)
+            ingested(workspace, video)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert_nothing_was_kept(workspace)
 
 
-def test_a_disk_full_at_the_last_file_leaves_nothing(workspace, video, monkeypatch):
-    def no_room(folder: Path, frame_count: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def test_a_disk_full_at_the_last_file_leaves_nothing(workspace, video):
+    steps = ingest_steps(workspace, video)
+    while next(steps)[0] < 30:
+        pass
 
-    monkeypatch.setattr("annotation_store.ingest.write_thumb_and_strip", no_room)
-
-    with pytest.raises(IngestError, match="is full"):
-        ingest_video(workspace, video)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(IngestError, match="is full"):
+            next(steps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert_nothing_was_kept(workspace)
 
 
-def test_a_commit_that_fails_takes_the_frames_back(workspace, video, monkeypatch):
-    move = ingest._move
-
-    def move_and_fail(folder, final):
-        move(folder, final)
-        assert final.exists()
+def test_a_commit_that_fails_takes_the_frames_back(workspace, video):
+    def no_room(_connection):
+        assert any((workspace.folder / "clips").iterdir())  # they have moved by then
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    # The last thing that happens before the commit.
-    monkeypatch.setattr(ingest, "_move", move_and_fail)
-
+    event.listen(workspace._database.engine, "commit", no_room)
     with pytest.raises(IngestError, match="is full"):
-        ingest_video(workspace, video)
+        ingested(workspace, video)
+    event.remove(workspace._database.engine, "commit", no_room)
 
     assert_nothing_was_kept(workspace)
 
@@ -290,9 +278,9 @@ def test_a_name_that_cannot_be_kept_is_refused_before_the_work(workspace, video,
     odd.write_bytes(video.read_bytes())
 
     with pytest.raises(StoreError, match="control character"):
-        ingest_video(workspace, video, name="a\x07b", progress=lambda done, _: done and 1 / 0)
+        next(step for step in ingest_steps(workspace, video, name="a\x07b") if step[0] > 0)
 
-    assert ingest_video(workspace, odd).name == "odd name"
+    assert ingested(workspace, odd).name == "odd name"
 
 
 def test_a_process_killed_in_the_middle_leaves_no_clip(workspace, tmp_path):
@@ -323,7 +311,7 @@ def test_a_process_killed_in_the_middle_leaves_no_clip(workspace, tmp_path):
     assert workspace.clips.list() == []
     assert not any((workspace.folder / "clips").iterdir())
 
-    clip = ingest_video(workspace, video)
+    clip = ingested(workspace, video)
 
     assert [one.id for one in workspace.clips.list()] == [clip.id]
     assert numbers_of(workspace, clip) == list(range(240))
@@ -333,15 +321,14 @@ def test_a_process_killed_before_the_commit_leaves_no_clip(workspace, video):
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "import annotation_store.ingest as ingest\n"
+        "from sqlalchemy import event\n"
         "from annotation_store.workspace import Workspace\n"
-        "move = ingest._move\n"
-        "def move_and_die(folder, final):\n"
-        "    move(folder, final)\n"
+        "from tests.media_fixtures import ingested\n"
+        "def die(connection):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "ingest._move = move_and_die\n"
         "with Workspace.open(Path(sys.argv[1])) as workspace:\n"
-        "    ingest.ingest_video(workspace, Path(sys.argv[2]))\n"
+        "    event.listen(workspace._database.engine, 'commit', die)\n"
+        "    ingested(workspace, Path(sys.argv[2]))\n"
     )
 
     finished = subprocess.run(
@@ -352,7 +339,7 @@ def test_a_process_killed_before_the_commit_leaves_no_clip(workspace, video):
 
     assert finished.returncode == -signal.SIGKILL
     assert workspace.clips.list() == []
-    clip = ingest_video(workspace, video)
+    clip = ingested(workspace, video)
     assert numbers_of(workspace, clip) == list(range(30))
     assert [one.id for one in workspace.clips.list()] == [clip.id]
 
@@ -360,7 +347,7 @@ def test_a_process_killed_before_the_commit_leaves_no_clip(workspace, video):
 def test_a_folder_of_frames_keeps_its_jpegs_byte_for_byte(workspace, tmp_path):
     folder = write_frames(tmp_path / "dandelion", 11)
 
-    clip = ingest_frames(workspace, folder)
+    clip = ingested(workspace, folder)
 
     assert (clip.name, clip.frame_count, clip.fps) == ("dandelion", 11, 24)
     assert numbers_of(workspace, clip) == list(range(11))
@@ -368,14 +355,14 @@ def test_a_folder_of_frames_keeps_its_jpegs_byte_for_byte(workspace, tmp_path):
         stored = workspace.frames.path(clip.id, number).read_bytes()
         assert stored == (folder / f"frame{number + 1}.jpg").read_bytes()
     with pytest.raises(DuplicateClipError):
-        ingest_frames(workspace, folder)
+        ingested(workspace, folder)
 
 
 def test_png_frames_odd_sizes_trim_and_crop(workspace, tmp_path):
     folder = write_frames(tmp_path / "smoke", 48, 53, 95, ".png")
 
-    whole = ingest_frames(workspace, folder)
-    part = ingest_frames(workspace, folder, trim_s=(0.5, 1.0), crop=(1, 3, 60, 41))
+    whole = ingested(workspace, folder)
+    part = ingested(workspace, folder, trim_s=(0.5, 1.0), crop=(1, 3, 60, 41))
 
     assert numbers_of(workspace, whole) == list(range(48))
     assert (part.width, part.height, part.frame_count) == (60, 41, 12)
@@ -390,7 +377,7 @@ def test_a_damaged_frame_in_a_folder_is_named_and_leaves_nothing(workspace, tmp_
     damaged.write_bytes(damaged.read_bytes()[:900])
 
     with pytest.raises(IngestError, match=r"frame4\.jpg"):
-        ingest_frames(workspace, folder)
+        ingested(workspace, folder)
 
     assert_nothing_was_kept(workspace)
 
@@ -446,7 +433,15 @@ def test_the_command_line_imports_and_explains(tmp_path, video, capsys):
 
 def test_real_clips_keep_their_length(workspace, shared):
     for path in sorted((shared / "clips").glob("*.mp4"))[-2:]:
-        clip = ingest_video(workspace, path)
+        clip = ingested(workspace, path)
 
         times = workspace.clips.time_table(clip.id)
         assert abs(times[-1] - clip.frame_count / 24) < 0.1
+
+
+def test_the_command_line_says_why_a_workspace_cannot_be_opened(video, tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
+
+    assert main([str(video), "--workspace", str(tmp_path / "taken")]) == 1
+
+    assert "cannot be written" in capsys.readouterr().err
