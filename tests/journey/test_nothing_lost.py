@@ -104,7 +104,7 @@ def test_propagating_asked_for_right_after_a_click_begins_from_its_mask(
     page.mouse.click(*steps.screen_point(page, x, y, SIZE))
     page.keyboard.press("p")
 
-    steps.wait_until(lambda: steps.area(steps.held_masks(app, target), "target", 11), "it all", 120)
+    steps.wait_until(lambda: steps.area(steps.held_masks(app, target), "target", 1), "it", 120)
     expect(page.locator("#rs-notices")).not_to_contain_text("no mask to carry on")
 
 

@@ -137,7 +137,8 @@ export function mountHeader(root) {
     facts.textContent = `${clip.width}×${clip.height}, ${duration(clip.frame_count / clip.fps)}`;
     facts.title = `${count(clip.frame_count, "frame")} at ${clip.fps} per second`;
     category.value = clip.category;
-    state.value = clip.state;
+    // The list is read again after every edit, the clip's own facts are not.
+    state.value = session.clips?.find((each) => each.id === clip.id)?.state ?? clip.state;
   }
 
   function showTheme(mode) {
