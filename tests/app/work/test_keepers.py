@@ -61,6 +61,7 @@ def call(tmp_path):
     """A task whose worker is us: what it tells is told with `hear`."""
     worker = Worker("test", worker_tasks.make_tasks, tmp_path, told=lambda *_: None)
     submitted = worker.submit("count", Priority.CLIP, upto=1)
+    submitted.begun = True
     submitted.hear(Told("begun"))
     return submitted
 
