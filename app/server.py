@@ -68,16 +68,15 @@ def create_services(settings: Settings, workspace: Workspace) -> Services:
     def told(state: str, message: str) -> None:
         live.say({"type": "worker", "state": state, "message": message}, standing="worker")
 
-    def hidden(state: str, message: str) -> None:
-        """The jobs of the store worker say for themselves what became of them."""
-
+    private = settings.without_logins()
     return Services(
         settings,
         workspace,
         live,
         Jobs(live),
-        models=Worker("model", model_tasks, settings, told=told),
-        files=Worker("store", store_tasks, settings, told=hidden),
+        models=Worker("model", model_tasks, private, told=told),
+        # The jobs of the store worker say for themselves what became of them.
+        files=Worker("store", store_tasks, private),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 VERSION = "0.1.0"
@@ -21,7 +21,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Settings:
-    """What launch.py was told; handed whole to every process.
+    """What launch.py was told; the other processes get it `without_logins`.
 
     Attributes:
         workspace: the folder of the dataset.
@@ -52,6 +52,10 @@ class Settings:
     def weights_for(self, name: str) -> Path | None:
         """Where the engine called `name` is to take its weights; None for the usual places."""
         return dict(self.checkpoints).get(name, self.weights if name == self.segmenter else None)
+
+    def without_logins(self) -> Settings:
+        """What a process needs that talks to nobody."""
+        return replace(self, logins=())
 
     @property
     def checkpoint_names(self) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 
 GATHER_S = 0.1
 """What arrives in this time is saved together and told once."""
+GATHERED_AT_MOST = 64
+"""So much at once: what is saved together is in memory together."""
 PATIENCE_S = 60.0
 """How long what was delivered waits for another program that holds the workspace."""
 KEPT_S = 30 * 60.0
@@ -271,7 +273,7 @@ class Jobs:
 
 
 def _gather(call: Call, job: Job) -> tuple[list[Any], Told | None]:
-    """Everything told within GATHER_S of the first thing, and the end if it was among it."""
+    """What was told within GATHER_S of the first thing, and the end if it was among it."""
     steps: list[Any] = []
     told = call.take()
     until = time.monotonic() + GATHER_S
@@ -282,6 +284,8 @@ def _gather(call: Call, job: Job) -> tuple[list[Any], Told | None]:
             return steps, told
         else:
             steps.append(told.what)
+            if len(steps) == GATHERED_AT_MOST:
+                break
         told = call.take(max(0.0, until - time.monotonic()))
     return steps, None
 

@@ -58,6 +58,7 @@ class Call:
 
     def hear(self, told: Told) -> None:
         """Called by the worker, once for each thing told and once for the end."""
+        self.begun = self.begun or told.kind == "begun"
         self._told.put(told)
         if told.kind in ENDS:
             self._end.set_result(told)

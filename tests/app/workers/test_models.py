@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import cv2
 import pytest
@@ -14,6 +15,7 @@ from app.settings import Settings
 from app.workers.tasks import model_tasks
 from app.workers.worker import Priority, Worker
 from tests.app.conftest import SIZE, disc, disc_x, picture
+from tests.app.workers import worker_tasks
 from video_types import Click
 
 ENOUGH_S = 120
@@ -37,13 +39,13 @@ def worker(workspace_folder, monkeypatch):
     page = workspace_folder / "sam2.1_hiera_tiny.pt"
     page.write_text("<!doctype html><title>404 Not Found</title>")
     monkeypatch.setitem(os.environ, "REFSCRIBE_SAM2_TINY", str(page))
-    one = Worker("model", model_tasks, Settings(workspace_folder), told=lambda *_: None)
+    one = Worker("model", model_tasks, Settings(workspace_folder))
     one.start()
     yield one
     one.stop()
 
 
-def refine(worker, refiner, frame_index=0):
+def click(worker, refiner, frame_index=0):
     return worker.submit(
         "refine",
         Priority.CLICK,
@@ -54,7 +56,11 @@ def refine(worker, refiner, frame_index=0):
         clicks=[Click(frame_index, disc_x(frame_index), 60, True)],
         prior=None,
         box=None,
-    ).result(ENOUGH_S)
+    )
+
+
+def refine(worker, refiner, frame_index=0):
+    return click(worker, refiner, frame_index).result(ENOUGH_S)
 
 
 def test_a_refiner_that_cannot_be_loaded_leaves_the_one_before_usable(worker):
@@ -90,3 +96,76 @@ def test_a_segmenter_that_cannot_be_loaded_is_not_taken_for_loaded(worker, monke
         call = worker.submit("segment", Priority.CLIP, segmenter="no-such-thing", **wish)
         with pytest.raises(RefusedError, match="no engine called 'no-such-thing'"):
             call.result(ENOUGH_S)
+
+
+@pytest.fixture
+def toy(workspace_folder):
+    """A model worker whose refiner counts the pictures it encodes."""
+    one = Worker("model", worker_tasks.toy_models, workspace_folder)
+    one.start()
+    yield one
+    one.stop()
+
+
+def ahead(worker, frame_index):
+    return worker.submit(
+        "prepare",
+        Priority.AHEAD,
+        clip_id=CLIP,
+        frame_count=FRAMES,
+        frame_index=frame_index,
+        refiner="toy",
+    )
+
+
+def encoded(worker):
+    return worker.submit("encoded", Priority.CLICK).result(ENOUGH_S)
+
+
+def test_a_click_where_the_refiner_has_looked_ahead_encodes_nothing(toy):
+    ahead(toy, 5).result(ENOUGH_S)
+    seen = encoded(toy)
+
+    for frame_index in range(3, 10):
+        refine(toy, "toy", frame_index)
+
+    assert encoded(toy) == seen == 7, "the frame, four ahead and two behind"
+
+
+@pytest.mark.parametrize(("frame_index", "near"), [(0, 5), (FRAMES - 1, 3), (FRAMES + 40, 0)])
+def test_looking_ahead_stays_inside_the_clip(toy, frame_index, near):
+    ahead(toy, frame_index).result(ENOUGH_S)
+
+    assert encoded(toy) == near
+
+
+def test_looking_ahead_gives_way_to_a_click_after_a_frame(toy):
+    encoded(toy)  # it is up
+    os.kill(toy.pid, signal.SIGSTOP)
+    looking = ahead(toy, 2)
+    clicked = click(toy, "toy", 11)
+    os.kill(toy.pid, signal.SIGCONT)
+
+    clicked.result(ENOUGH_S)
+
+    assert encoded(toy) < 8, "some of the seven frames were left for after the click"
+    looking.result(ENOUGH_S)
+    assert encoded(toy) == 8
+
+
+def test_what_was_seen_is_not_looked_at_again(toy):
+    ahead(toy, 5).result(ENOUGH_S)
+
+    ahead(toy, 6).result(ENOUGH_S)
+
+    assert encoded(toy) == 8
+
+
+def test_looking_ahead_can_be_left_off(toy):
+    looking = ahead(toy, 5)
+
+    looking.cancel()
+
+    assert encoded(toy) <= 1
+    with pytest.raises(RefusedError, match="cancelled"):
+        looking.result(ENOUGH_S)

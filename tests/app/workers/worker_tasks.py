@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 from annotation_store.errors import NotFoundError
+from annotation_store.frames import FrameStore
 from app.workers.process import Steps, Tasks
+from model.segmenter import TextSegmenter
 
 
 def make_tasks(folder: Path) -> Tasks:
@@ -63,6 +65,27 @@ def make_tasks(folder: Path) -> Tasks:
         "refuse": refuse,
         "break_down": break_down,
     }
+
+
+def toy_models(folder: Path) -> Tasks:
+    """The model worker's own tasks with a toy refiner, and how often it has encoded a picture."""
+    from app.workers.models import Models
+    from app.workers.tasks import tasks_with
+    from model.refiners.sam2_refiner import Sam2Refiner
+    from tests.model.refiners.toy_sam2 import toy_network
+
+    network = toy_network()
+
+    def no_segmenter(name: str) -> TextSegmenter:
+        raise NotFoundError(f"There is no {name}.")
+
+    def encoded() -> Steps:
+        yield from ()
+        return network.embedded
+
+    refiner = Sam2Refiner("toy", network)
+    models = Models(FrameStore(folder), no_segmenter, lambda _: refiner)
+    return {**tasks_with(models), "encoded": encoded}
 
 
 def begins_at_last(folder: Path) -> Tasks:
