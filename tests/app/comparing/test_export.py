@@ -15,21 +15,20 @@ import pytest
 from PIL import Image
 
 from model import metrics
-from tests.app.conftest import FRAMES, HEIGHT, SIZE, WIDTH, disc_video, wait_for
-from tests.app.routes.test_comparison import (
+from tests.app.conftest import (
     ANNOTATED,
+    FRAMES,
+    HEIGHT,
     IGNORE,
+    SIZE,
+    WIDTH,
     add_draft,
-    annotated,
-    compare,
+    disc_video,
     drifting,
-    expression,
     truth,
-    two_drafts,
-    workspace,
+    wait_for,
 )
-
-__all__ = ["annotated", "expression", "two_drafts", "workspace"]  # fixtures used by name
+from tests.app.routes.test_comparison import compare
 
 EVERYTHING = ["png", "pdf", "csv", "json", "masks", "side-by-side", "wipe"]
 

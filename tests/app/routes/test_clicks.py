@@ -135,14 +135,19 @@ def test_a_rough_stroke_becomes_what_it_was_painted_over(server, target):
 def test_other_readings_of_a_click_come_with_its_answer_and_are_not_kept(server, target):
     reply = click(server, target, 0, 0, ON_DISC)
 
-    words = np.frombuffer(reply.body, dtype="<u4")
-    kept, at = read_masks(reply.body)["target", 0], 4
-    versions = []
+    kept = read_masks(reply.body)["target", 0]
+    words, at = np.frombuffer(reply.body, dtype="<u4"), 4
+    versions, masks = [], set()
     for _ in range(int(words[3])):
+        n_clicks, n_runs = int(words[at + 4]), int(words[at + 5])
         versions.append(int(words[at + 2]))
-        at += 6 + 3 * int(words[at + 4]) + int(words[at + 5])
+        at += 6 + 3 * n_clicks
+        masks.add(words[at : at + n_runs].tobytes())
+        at += n_runs
     assert versions[0] == kept.version == 1
-    assert set(versions[1:]) <= {0}
+    assert versions[1:], "a first click may mean the disc, or what it lies on"
+    assert set(versions[1:]) == {0}
+    assert len(masks) == len(versions), "each reading is another mask"
     assert np.array_equal(server.masks(target)["target", 0].mask, kept.mask)
 
 

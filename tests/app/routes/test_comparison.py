@@ -6,89 +6,30 @@ import asyncio
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from annotation_store import runs
-from annotation_store.workspace import Workspace
 from app.comparing.numbers import AT_ONCE, MeasureCache, Pair
 from app.routes.newest import AskedAnewError
 from model import metrics
 from model.catalog import DEMO
 from model.weight_files import file_hash, weight_file
 from tests.app.conftest import (
+    ANNOTATED,
     FRAMES,
+    IGNORE,
+    add_draft,
     disc,
     disc_video,
-    disc_x,
+    drifting,
     start_server,
     stop_server,
+    truth,
     wait_for,
 )
 from tests.app.routes.test_masks import stroke
 from tests.app.routes.workers import connections, stopped
-
-ANNOTATED = range(2, 12)
-
-
-@pytest.fixture
-def workspace(server):
-    """The server's own workspace, opened beside it as another program would."""
-    with Workspace.open(server.workspace) as opened:
-        yield opened
-
-
-@pytest.fixture
-def expression(server, target):
-    text = {"text": "the orange disc"}
-    return server.ask(f"/api/targets/{target}/expressions", text).json()["id"]
-
-
-def soft_map(mask):
-    return cv2.imencode(".png", mask.astype(np.uint8)[::2, ::2] * 255)[1].tobytes()
-
-
-def add_draft(
-    workspace, expression, masks, *, seed=0, threshold=0.5, segmenter="rem-demo", weights="w"
-):
-    """A finished draft with these masks by frame index."""
-    draft = workspace.drafts.start(expression, segmenter, weights, seed, {}, threshold)
-    frames = [(index, runs.encode(mask), soft_map(mask)) for index, mask in masks.items()]
-    workspace.drafts.save_frames(draft.id, frames)
-    workspace.drafts.finish(draft.id, "done")
-    return draft.id
-
-
-def drifting(drift, *, frames=range(FRAMES), radius=30):
-    return {index: disc(disc_x(index) + drift, 60, radius) for index in frames}
-
-
-def truth(index):
-    return disc(disc_x(index), 60)
-
-
-IGNORE = disc(90, 30, 12)
-
-
-@pytest.fixture
-def annotated(server, target):
-    """Frames ANNOTATED hold the disc; frame 4 has a part that is Ignore."""
-    for index in ANNOTATED:
-        assert stroke(server, target, index, 0, truth(index)).status == 200
-    assert stroke(server, target, 4, 0, IGNORE, layer="ignore").status == 200
-    return target
-
-
-@pytest.fixture
-def two_drafts(workspace, expression):
-    near = drifting(3)
-    far = drifting(14, frames=range(10), radius=24)
-    return (
-        (add_draft(workspace, expression, near), near),
-        (add_draft(workspace, expression, far, seed=2, threshold=0.4), far),
-    )
 
 
 def compare(server, clip, query):

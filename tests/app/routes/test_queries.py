@@ -7,17 +7,13 @@ import pytest
 
 from annotation_store import runs
 from annotation_store.workspace import Workspace
-from app.server import create_services
-from app.settings import Settings
+from app.live import Live
 from app.work.jobs import Job
 from app.work.keepers import DraftKeeper
 from app.workers.tasks import packed_step
-from tests.app.conftest import FRAMES, disc, read_masks
-from tests.app.routes.test_comparison import expression, soft_map, workspace
+from tests.app.conftest import FRAMES, disc, read_masks, soft_map
 from tests.model.segmenters.test_vdit_segmenter import clip as noise
 from tests.model.segmenters.test_vdit_segmenter import segmenter
-
-__all__ = ["expression", "workspace"]  # fixtures used by name
 
 
 def test_what_the_network_answers_is_kept_with_the_draft(tmp_path):
@@ -25,7 +21,6 @@ def test_what_the_network_answers_is_kept_with_the_draft(tmp_path):
     size = frames[0].shape[:2]
     steps = [packed_step(step, size, 0.5) for step in segmenter().segment(frames, "the red kite")]
     with Workspace.open(tmp_path) as opened:
-        services = create_services(Settings(tmp_path), opened)
         added = opened.clips.add(
             name="noise",
             width=size[1],
@@ -40,7 +35,7 @@ def test_what_the_network_answers_is_kept_with_the_draft(tmp_path):
         of = opened.expressions.add(target.id, "the red kite", "ana")
         draft = opened.drafts.start(of.id, "vdit-toy", "toy", 0, {}, 0.5)
         job = Job(1, "segment", "Segmenting", draft_id=draft.id)
-        keeper = DraftKeeper(services, added, draft.id)
+        keeper = DraftKeeper(opened, Live(), added, draft.id)
         keeper.take(job, steps)
         keeper.end(job, "done", None)
 
@@ -49,17 +44,15 @@ def test_what_the_network_answers_is_kept_with_the_draft(tmp_path):
         assert len(queries) == 5
         assert kept.query == max(queries, key=lambda one: one.score).index
         assert [one.index for one in queries if one.chosen] == [kept.query]
+        answered = [
+            frame for step in segmenter().segment(frames, "the red kite") for frame in step.frames
+        ]
         for other in range(5):
             opened.drafts.queries.choose(draft.id, other)
-            expected = [
-                frame
-                for step in segmenter().segment(frames, "the red kite", query=other)
-                for frame in step.frames
-            ]
-            for (_, rle), frame in zip(opened.drafts.masks(draft.id), expected, strict=True):
-                assert np.array_equal(runs.decode(rle, size), frame.mask)
+            for (_, rle), frame in zip(opened.drafts.masks(draft.id), answered, strict=True):
+                assert np.array_equal(runs.decode(rle, size), frame.queries[other].mask)
             read = opened.drafts.read_map(draft.id, 2)
-            assert np.array_equal(read, expected[2].soft_map)
+            assert np.array_equal(read, answered[2].queries[other].soft_map)
 
 
 @pytest.fixture

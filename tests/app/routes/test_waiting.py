@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.work.jobs import Jobs
 from app.workers.worker import Worker
 from tests.app.conftest import FRAMES, wait_for
-from tests.app.routes.test_clicks import ON_DISC, click
+from tests.app.routes.test_clicks import ON_DISC
 from tests.app.routes.workers import connections, stopped
 from tests.app.workers import worker_tasks
 
@@ -32,7 +32,15 @@ def test_clips_and_frames_are_served_while_many_clicks_wait_for_a_stopped_worker
 
     with ThreadPoolExecutor(MANY) as people:
         with stopped(server):
-            waiting = [people.submit(click, server, one, 0, 0, ON_DISC) for one in targets]
+            waiting = [
+                people.submit(
+                    server.ask,
+                    f"/api/targets/{one}/frames/0/clicks",
+                    {"clicks": [ON_DISC], "seen": 0},
+                    timeout_s=300,
+                )
+                for one in targets
+            ]
             wait_for(lambda: connections(server) >= before + MANY, "the clicks")
             clips = server.ask("/api/clips", timeout_s=PROMPT_S)
             frames = [
