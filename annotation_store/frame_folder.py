@@ -9,12 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as Pillow
 
 from annotation_store.errors import IngestError
+from annotation_store.picture_file import PictureError, opened
 from annotation_store.video_source import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+FORMATS = ("JPEG", "PNG")
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -78,15 +79,12 @@ def measure(path: Path) -> Picture:
     """What the picture at `path` says of itself; its pixels are not looked at.
 
     Raises:
-        IngestError: it is no JPEG or PNG.
+        PictureError: it is no JPEG or PNG.
     """
-    try:
-        with Pillow.open(path, formats=("JPEG", "PNG")) as image:
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1)
-            plain = image.format == "JPEG" and turned == 1 and image.mode in ("RGB", "L")
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise _damaged(path) from error
+    with opened(path, FORMATS) as image:
+        width, height = image.size
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1)
+        plain = image.format == "JPEG" and turned == 1 and image.mode in ("RGB", "L")
     if turned in (5, 6, 7, 8):
         width, height = height, width
     return Picture(path, width, height, plain)
@@ -118,13 +116,10 @@ def read_whole(picture: Picture) -> bytes:
     """The bytes of a picture that is taken as it is, after decoding it once to see it is whole.
 
     Raises:
-        IngestError: it is damaged or cut short.
+        PictureError: it is damaged or cut short.
     """
-    try:
-        with Pillow.open(picture.path, formats=("JPEG", "PNG")) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _damaged(picture.path) from error
+    with opened(picture.path, FORMATS) as image:
+        image.load()
     return picture.path.read_bytes()
 
 
@@ -132,17 +127,10 @@ def read_image(picture: Picture) -> Image:
     """(H, W, 3) BGR, upright, 8 bits a channel, without alpha.
 
     Raises:
-        IngestError: it is damaged or cut short.
+        PictureError: it is damaged or cut short.
     """
     data = np.frombuffer(read_whole(picture), dtype=np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     if image is None:
-        raise _damaged(picture.path)
+        raise PictureError(f"“{picture.path.name}” cannot be decoded. Save it again as a PNG.")
     return np.asarray(image, dtype=np.uint8)
-
-
-def _damaged(path: Path) -> IngestError:
-    return IngestError(
-        f"“{path.name}” is damaged, cut short, or no JPEG or PNG picture. Copy it again, or "
-        "leave it out."
-    )

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from annotation_store import runs
 from annotation_store.clips import Clip
@@ -30,6 +29,7 @@ from annotation_store.edits import MaskChange
 from annotation_store.errors import StoreError
 from annotation_store.formats import mask_png, palette_png
 from annotation_store.frame_folder import natural_key
+from annotation_store.picture_file import opened
 from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from video_types import Mask, Size
@@ -94,7 +94,7 @@ def read_mask(path: Path, size: Size, value: int) -> tuple[Mask, Mask | None]:
 
     Raises:
         MaskImportError: it is not of `size`.
-        PaletteImageError, MaskImageError: it is no mask.
+        PictureError, PaletteImageError, MaskImageError: it is no mask.
     """
     if _is_palette(path):
         index = palette_png.read(path)
@@ -110,11 +110,8 @@ def read_mask(path: Path, size: Size, value: int) -> tuple[Mask, Mask | None]:
 
 
 def _is_palette(path: Path) -> bool:
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return picture.mode == "P"
-    except (OSError, SyntaxError):
-        return False  # reading it says what is wrong
+    with opened(path, ("PNG",)) as picture:
+        return picture.mode == "P"
 
 
 def import_steps(

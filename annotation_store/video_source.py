@@ -7,6 +7,7 @@ noted in the file is a guess of whoever wrote it and is not used to place a pict
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from annotation_store.errors import IngestError
 
 CLIP_FPS = 24
+MOST_MISSED_S = Fraction(1, 10)
+"""How long a clip may show its first whole picture before that picture's time."""
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,gif,apng,"
     "h264,hevc,m4v,ivf,nut,wtv,dv,mxf,yuv4mpegpipe"
@@ -150,8 +153,8 @@ def shown_pictures(
     """The decoded pictures between two times, each with the clip frames that show it.
 
     Raises:
-        IngestError: the file is damaged or ends before the time it names, or its pictures
-            carry no times, or change their size.
+        IngestError: the file is damaged, begins without a whole picture or ends before the time
+            it names, or its pictures carry no times, or change their size.
     """
     with _opened(info.path) as (container, stream), _explained(info.path):
         pictures = _timed_pictures(info, container, stream, start_s)
@@ -198,6 +201,8 @@ def cropped(image: Image, crop: Crop | None) -> Image:
     return np.ascontiguousarray(part)
 
 
+_DURATION = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{0,12})?)")
+"""Matroska's "00:00:09.743000000".  Anyone can write a tag: what is none says nothing."""
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _TURNS = {
     90: cv2.ROTATE_90_CLOCKWISE,
@@ -306,9 +311,9 @@ def _duration(container: av.container.InputContainer, stream: av.VideoStream) ->
     """How long the video lasts by what the file says of it; None if it says nothing certain."""
     if stream.duration is not None and stream.time_base is not None:
         return Fraction(stream.duration * stream.time_base)
-    noted = stream.metadata.get("DURATION", "")  # Matroska: "00:00:09.743000000"
-    if noted.count(":") == 2:
-        hours, minutes, seconds = (Fraction(part) for part in noted.split(":"))
+    noted = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if noted is not None:
+        hours, minutes, seconds = (Fraction(part) for part in noted.groups())
         end_s = seconds + 60 * minutes + 3600 * hours
         return end_s - (stream.start_time or 0) * (stream.time_base or Fraction(0))
     if container.duration and not container.streams.audio:
@@ -332,11 +337,13 @@ def _timed_pictures(
         wanted = origin + math.floor(start_s / time_base)
         container.seek(wanted, stream=stream)
         landed = next(container.decode(stream), None)
-        late = landed is None or _ticks(info, landed) > wanted  # some containers land behind
-        container.seek(origin if late else wanted, stream=stream)
+        # Some containers land behind, some between two whole pictures.
+        missed = landed is None or _ticks(info, landed) > wanted or not _is_whole(landed)
+        container.seek(origin if missed else wanted, stream=stream)
     usual_s = 1 / stream.average_rate if stream.average_rate else Fraction(1, CLIP_FPS)
     reordered = bool(stream.codec_context.has_b_frames)
     last_s = Fraction(0)
+    begun = False
     for picture in container.decode(stream):
         if (picture.width, picture.height) != (info.stored_width, info.stored_height):
             raise IngestError(
@@ -350,7 +357,31 @@ def _timed_pictures(
             # The noted durations are then those of the coding order, not of the picture shown.
             length_s = min(length_s, time_s - last_s)
         last_s = time_s
-        yield Timed(time_s, length_s, picture)
+        if not begun:
+            # What comes before is drawn over nothing: a decoder makes up the rest of it.
+            begun = _is_whole(picture)
+            if begun:
+                _require_near(info, time_s, start_s)
+        elif picture.is_corrupt and time_s + length_s > start_s:
+            raise IngestError(
+                f"“{info.path.name}” is damaged at {float(time_s):.2f} s. Copy or download it "
+                f"again, or trim it to a part without that picture."
+            )
+        if begun:
+            yield Timed(time_s, length_s, picture)
+
+
+def _is_whole(picture: av.VideoFrame) -> bool:
+    """Whether a picture needs no other before it, and nothing of it is missing."""
+    return bool(picture.key_frame) and not picture.is_corrupt
+
+
+def _require_near(info: SourceInfo, whole_s: Fraction, start_s: Fraction) -> None:
+    if whole_s > start_s + MOST_MISSED_S:
+        raise IngestError(
+            f"“{info.path.name}” has no whole picture before {float(whole_s):.2f} s: it was cut "
+            f"in the middle, or its beginning is damaged. Trim it from {float(whole_s):.2f} s on."
+        )
 
 
 def _ticks(info: SourceInfo, picture: av.VideoFrame) -> int:

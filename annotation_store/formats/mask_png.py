@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from annotation_store.errors import StoreError
+from annotation_store.picture_file import opened
 from video_types import Mask, require_mask
 
 
@@ -28,17 +29,15 @@ def read(path: Path) -> Mask:
     """The mask in a plain mask PNG, (H, W).
 
     Raises:
-        MaskImageError: it is missing, damaged, or holds more than 0 and one other value.
+        MaskImageError: it holds more than 0 and one other value.
+        PictureError: it is missing or damaged.
     """
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if picture.mode not in ("L", "1"):
-                raise MaskImageError(
-                    f"“{path.name}” is of kind {picture.mode}; expected a grey PNG of 0 and 255."
-                )
-            values = np.array(picture.convert("L"))
-    except (OSError, SyntaxError) as error:
-        raise MaskImageError(f"“{path.name}” is missing, damaged, or no PNG picture.") from error
+    with opened(path, ("PNG",)) as picture:
+        if picture.mode not in ("L", "1"):
+            raise MaskImageError(
+                f"“{path.name}” is of kind {picture.mode}; expected a grey PNG of 0 and 255."
+            )
+        values = np.array(picture.convert("L"))
     mask = np.asarray(values > 0, dtype=np.bool_)
     if np.any(values[mask] != values.max(initial=0)):
         raise MaskImageError(f"“{path.name}” holds several values; expected only 0 and 255.")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from annotation_store.errors import StoreError
+from annotation_store.picture_file import opened
 from video_types import Mask, Size, require_mask
 
 IGNORE = 255
@@ -96,16 +97,14 @@ def read(path: Path) -> IndexImage:
     """The numbers in an annotation image, (H, W), whatever colours its palette has.
 
     Raises:
-        PaletteImageError: it is missing, damaged, or holds colours instead of numbers.
+        PaletteImageError: it holds colours instead of numbers.
+        PictureError: it is missing or damaged.
     """
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if picture.mode not in ("P", "L", "1"):
-                raise PaletteImageError(
-                    f"“{path.name}” holds colours ({picture.mode}), not target numbers; expected "
-                    "a palette or grey PNG. An image editor may have converted it."
-                )
-            index = picture.convert("L") if picture.mode == "1" else picture
-            return np.array(index, dtype=np.uint8)
-    except (OSError, SyntaxError) as error:
-        raise PaletteImageError(f"“{path.name}” is missing, damaged, or no PNG picture.") from error
+    with opened(path, ("PNG",)) as picture:
+        if picture.mode not in ("P", "L", "1"):
+            raise PaletteImageError(
+                f"“{path.name}” holds colours ({picture.mode}), not target numbers; expected "
+                "a palette or grey PNG. An image editor may have converted it."
+            )
+        index = picture.convert("L") if picture.mode == "1" else picture
+        return np.array(index, dtype=np.uint8)

@@ -277,7 +277,7 @@ def read(root: Path) -> RefVpsDataset:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no JSON
         raise RefVpsError(f"“{path.name}” of the dataset is missing or damaged.") from error
     if not isinstance(value, dict):
         raise RefVpsError(f"“{path.name}” of the dataset holds no JSON object.")

@@ -18,6 +18,7 @@ from annotation_store.formats.ref_vps import (
     RefVpsError,
     folder_names,
 )
+from annotation_store.picture_file import PictureError
 from tests.media_fixtures import numbered_picture
 
 HEIGHT, WIDTH = 37, 61
@@ -72,7 +73,7 @@ def test_an_annotation_image_turned_into_colours_is_refused(tmp_path):
     with pytest.raises(palette_png.PaletteImageError, match="holds colours"):
         palette_png.read(path)
     for missing in (damaged, tmp_path / "00002.png"):
-        with pytest.raises(palette_png.PaletteImageError, match="missing, damaged"):
+        with pytest.raises(PictureError, match=rf"“{missing.name}” is (damaged|no file)"):
             palette_png.read(missing)
 
 

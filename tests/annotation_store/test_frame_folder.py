@@ -15,6 +15,7 @@ from annotation_store.frame_folder import (
     read_whole,
     require_one_size,
 )
+from annotation_store.picture_file import PictureError
 from tests.media_fixtures import frame_number, is_upright, numbered_picture, write_frames
 
 
@@ -103,7 +104,7 @@ def test_a_picture_cut_short_is_refused_by_name(tmp_path, suffix):
     empty = tmp_path / f"empty{suffix}"
     empty.touch()
 
-    with pytest.raises(IngestError, match=r"frame1.* is damaged"):
+    with pytest.raises(PictureError, match=r"frame1.* is damaged"):
         read_image(measure(path))
-    with pytest.raises(IngestError, match=r"empty.* is damaged"):
+    with pytest.raises(PictureError, match=r"empty.* is damaged"):
         measure(empty)

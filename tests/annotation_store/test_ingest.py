@@ -26,6 +26,7 @@ from annotation_store.ingest import (
     ingest_steps,
     main,
 )
+from annotation_store.picture_file import PictureError
 from annotation_store.workspace import Workspace
 from tests.conftest import REPOSITORY
 from tests.media_fixtures import (
@@ -376,7 +377,7 @@ def test_a_damaged_frame_in_a_folder_is_named_and_leaves_nothing(workspace, tmp_
     damaged = folder / "frame4.jpg"
     damaged.write_bytes(damaged.read_bytes()[:900])
 
-    with pytest.raises(IngestError, match=r"frame4\.jpg"):
+    with pytest.raises(PictureError, match=r"frame4\.jpg"):
         ingested(workspace, folder)
 
     assert_nothing_was_kept(workspace)
