@@ -4,7 +4,7 @@
 
 import { api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
-import { duration } from "../shared/words.js";
+import { count, duration } from "../shared/words.js";
 import { iconButton } from "./controls.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
@@ -17,6 +17,7 @@ export function mountJobBar(root) {
   const ended = new Map(); // job id -> job, shown for a while after it ended (failures until dismissed)
   const seen = new Set(); // running jobs this page has watched
   const line = element("div", { class: "rs-job-line" });
+  let unsaved = 0; // edits
   root.replaceChildren(line);
   draw();
   keys.on("pause", () => {
@@ -25,6 +26,11 @@ export function mountJobBar(root) {
     else session.notice("Nothing is being propagated.");
   });
   listen(root, session, ["upload", "connection", "worker", "ready", "load-failed", "clip"], draw);
+  listen(root, session, ["saved"], ({ detail }) => {
+    if (detail.unsaved === unsaved) return;
+    unsaved = detail.unsaved;
+    draw();
+  });
   listen(root, session, ["load-failed"], ({ detail }) => {
     line.replaceChildren(problem(detail.message, "Try again", () => session.retry()));
   });
@@ -78,7 +84,10 @@ export function mountJobBar(root) {
   }
 
   function idle() {
-    const words = session.clip ? "Ready. Everything is saved as it happens." : "Ready.";
+    const saving = session.clip ? "Ready. Everything is saved as it happens." : "Ready.";
+    const words = unsaved
+      ? `${count(unsaved, "edit is", "edits are")} not in the store yet.`
+      : saving;
     return element("span", { class: "rs-muted" }, session.ready ? words : "Starting …");
   }
 
