@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import errno
 import itertools
-import shutil
 import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,6 +22,7 @@ from annotation_store.export_check import Checked, check_clip, check_meta, readi
 from annotation_store.export_files import FORMATS, ExportFormat, ExportOptions, steps_of, write_clip
 from annotation_store.export_snapshot import take_snapshots
 from annotation_store.formats import ref_vps
+from annotation_store.half_done import half_done
 from annotation_store.workspace import Workspace
 
 __all__ = ["FORMATS", "ExportFormat", "ExportOptions", "ExportReport", "export", "export_steps"]
@@ -130,8 +130,8 @@ def aside(destination: Path) -> Iterator[Path]:
     """
     folder = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        folder.mkdir(parents=True)
-        yield folder
+        with half_done(folder):
+            yield folder
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise ExportError(
@@ -141,8 +141,6 @@ def aside(destination: Path) -> Iterator[Path]:
         raise ExportError(
             f"The export stopped: {error.strerror or error}. Nothing of it was kept."
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def finish(folder: Path, destination: Path) -> Path:

@@ -36,6 +36,7 @@ from annotation_store.frame_folder import (
 )
 from annotation_store.frame_writer import FrameWriter, encode_jpeg, write_thumb_and_strip
 from annotation_store.frames import clip_folder
+from annotation_store.half_done import half_done
 from annotation_store.ingest_plan import (
     Limits,
     Plan,
@@ -158,7 +159,8 @@ def _write(
     wish: Wish,
 ) -> Steps:
     """Write all frames aside, then make them a clip."""
-    with _half_done(workspace.folder) as folder:
+    aside = workspace.folder / "incoming" / f"ingest-{uuid.uuid4().hex}"
+    with half_done(aside) as folder:
         times: list[float] = []
         with FrameWriter(folder / "frames") as writer:
             for one in shown:
@@ -229,17 +231,6 @@ def _refuse_duplicate(workspace: Workspace, plan: Plan, wish: Wish) -> None:
     for clip in workspace.clips.find_by_hash(plan.source_sha256):
         if (clip.trim_start_s, clip.trim_end_s, clip.crop) == wanted:
             raise DuplicateClipError(clip.id, clip.name)
-
-
-@contextmanager
-def _half_done(workspace_folder: Path) -> Iterator[Path]:
-    """A folder of our own below `incoming/`, gone afterwards unless it was renamed away."""
-    folder = workspace_folder / "incoming" / f"ingest-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

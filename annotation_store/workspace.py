@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import Connection, select
 
+from annotation_store import half_done
 from annotation_store.clips import Clips
 from annotation_store.database import LONG_WORK_S, Database
 from annotation_store.done_edits import forget_old
@@ -26,7 +25,6 @@ from annotation_store.schema import facts
 from annotation_store.targets import Targets
 
 FOLDERS = ("clips", "cache/drafts", "exports", "incoming")
-LEFT_BEHIND_S = 24 * 3600.0
 
 
 class Workspace:
@@ -34,6 +32,7 @@ class Workspace:
 
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
+        self.cleared = ""  # what was found half done when it was opened, as a sentence
         self._database = database
         self.frames = FrameStore(folder)
         self.clips = Clips(database, folder)
@@ -71,7 +70,7 @@ class Workspace:
         except BaseException:
             database.close()
             raise
-        _clear_left_behind(folder / "incoming")
+        workspace.cleared = half_done.clear([folder / "incoming", folder / "exports"])
         return workspace
 
     def identity(self) -> str:
@@ -118,16 +117,3 @@ def _make_folders(folder: Path) -> None:
             f"The workspace folder {folder} cannot be written ({error.strerror or error}). "
             "Choose another folder with --workspace, or change its permissions."
         ) from error
-
-
-def _clear_left_behind(incoming: Path) -> None:
-    """Remove uploads and half-done imports that nobody has touched for a day."""
-    for entry in incoming.iterdir():
-        try:
-            old = time.time() - entry.stat().st_mtime > LEFT_BEHIND_S
-            if old and entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
-            elif old:
-                entry.unlink()
-        except FileNotFoundError:
-            continue  # another process was faster

@@ -107,11 +107,13 @@ def _add_session(router: APIRouter, services: Services) -> None:
     settings = services.settings
     cookie = f"refscribe-workspace-{settings.port}"
     workspace_id = services.workspace.identity()
+    notices = [said for said in (services.workspace.cleared,) if said]
 
     @router.get("/session")
     def session(request: Request, response: Response) -> dict[str, Any]:
         # Frames are kept by the browser under addresses that another workspace uses too; they
         # vary by this cookie (see `_picture`).
+        said, notices[:] = list(notices), []  # once, to who asks first
         response.set_cookie(cookie, workspace_id, samesite="lax", httponly=True)
         return {
             "annotator": services.annotator(request),
@@ -121,6 +123,7 @@ def _add_session(router: APIRouter, services: Services) -> None:
             "segmenters": _engines("segmenter", settings),
             "refiners": _engines("refiner", settings),
             "categories": list(CATEGORIES),
+            "notices": said,
             "frame_suffixes": list(SUFFIXES),
             "video_suffixes": sorted(VIDEO_SUFFIXES),
             "default_segmenter": settings.segmenter,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from pydantic import BaseModel, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from annotation_store import half_done
 from annotation_store.errors import StoreError
 from app.notices import RefusedError
 from app.parameters import MOST_FRAMES, Seconds, Text
@@ -160,10 +160,14 @@ async def receive_file(chunks: AsyncIterator[bytes], path: Path) -> None:
     except ClientDisconnect as error:
         raise RefusedError("The upload broke off.", code="cancelled") from error
     except OSError as error:
-        raise StoreError(
-            f"The upload could not be kept ({error.strerror or error}). Make room on the disk, "
-            "then send it again."
-        ) from error
+        raise _not_kept(error) from error
+
+
+def _not_kept(error: OSError) -> StoreError:
+    return StoreError(
+        f"The upload could not be kept ({error.strerror or error}). Make room on the disk, "
+        "then send it again."
+    )
 
 
 @dataclass
@@ -203,8 +207,10 @@ class Groups:
             forgotten = self._expired()
             one = self._groups.get(group)
             if one is None:
-                folder = self._incoming / f"upload-{uuid4().hex}"
-                folder.mkdir(parents=True)
+                try:
+                    folder = half_done.begin(self._incoming / f"upload-{uuid4().hex}")
+                except OSError as error:
+                    raise _not_kept(error) from error
                 one = self._groups[group] = _Group(count, folder)
             if one.folder is None:
                 raise RefusedError("Another file of this folder broke off. Send all of it again.")
@@ -216,7 +222,7 @@ class Groups:
             one.last_at = time.monotonic()
             place = one.folder / name
         for folder in forgotten:
-            shutil.rmtree(folder, ignore_errors=True)
+            half_done.end(folder)
         return place
 
     def arrived(self, group: str) -> list[str] | None:
@@ -240,7 +246,7 @@ class Groups:
             if one is not None:
                 one.folder = None
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            half_done.end(folder)
 
     def _expired(self) -> list[Path]:
         """Forget groups that nobody sends any more; what they left is to be removed."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+from annotation_store import half_done
 from annotation_store.clips import Clip
 from annotation_store.edits import MaskChange
 from annotation_store.errors import NotFoundError, StaleMaskError
@@ -183,11 +183,8 @@ class ClipKeeper:
 
     def remove_incoming(self) -> None:
         """Remove what was uploaded."""
-        for path in self._incoming:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        for folder in self._incoming:
+            half_done.end(folder)
 
     def end(self, job: Job, state: State, result: Any) -> None:
         self.remove_incoming()

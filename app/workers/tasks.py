@@ -289,16 +289,14 @@ def samples(workspace: Workspace) -> Steps:
 
     A sample that is in the workspace already is left as it is.
     """
+    from annotation_store.half_done import half_done
     from model.synthetic.samples import SAMPLES
 
     clip_ids = []
     for place, sample in enumerate(SAMPLES):
         yield Progress(place, len(SAMPLES), f"Rendering “{sample.name}”")
-        path = workspace.folder / "incoming" / f"sample-{uuid4().hex}.mp4"
-        try:
-            clip_ids.append((yield from _add_sample(workspace, sample, path)))
-        finally:
-            path.unlink(missing_ok=True)
+        with half_done(workspace.folder / "incoming" / f"sample-{uuid4().hex}") as folder:
+            clip_ids.append((yield from _add_sample(workspace, sample, folder / "sample.mp4")))
     return clip_ids
 
 

@@ -333,7 +333,7 @@ def test_a_file_that_does_not_read_back_is_found_out(workspace, tmp_path, damage
 
     while not next(steps)[2].startswith("Reading"):
         pass
-    (aside,) = exports.iterdir()
+    (aside,) = exports.glob("*.partial")
     damage(aside / damaged)
 
     with pytest.raises(ExportError, match=r"[Nn]othing of (it|the export) was kept"):

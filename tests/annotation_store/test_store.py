@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -524,18 +522,3 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
     with pytest.raises(WorkspaceUnusableError, match="Choose another folder with --workspace"):
         Workspace.open(tmp_path / "taken")
-
-
-def test_what_was_left_behind_a_day_ago_is_cleared_and_newer_work_is_not(tmp_path):
-    import os
-
-    Workspace.open(tmp_path).close()
-    old, new = tmp_path / "incoming" / "old", tmp_path / "incoming" / "new"
-    old.mkdir()
-    new.mkdir()
-    os.utime(old, (1, 1))
-
-    Workspace.open(tmp_path).close()
-
-    assert [path.name for path in Path(tmp_path / "incoming").iterdir()] == ["new"]
-    shutil.rmtree(new)
