@@ -59,8 +59,10 @@ export class Actions {
   async goToLook(way) {
     const { session, player } = this.#parts;
     if (!session.targetId) return;
+    const clipId = this.#clip.id;
     try {
       const next = await lookList.next(player.wanted, way);
+      if (this.#clip?.id !== clipId) return;
       if (next === null) session.notice("No other frame stands out.", "info");
       else this.goTo(next);
     } catch (error) {
@@ -274,16 +276,22 @@ export class Actions {
 
   // -- ahead of the person ---------------------------------------------------------------------
 
-  /** Have the refiner look at the frame the person rests on, so that the first click is quick. */
+  /** Have the refiner look at the frame the person rests on, so that a click is quick. */
   embedSoon() {
-    const { session, api, player, tools } = this.#parts;
+    const { player, tools } = this.#parts;
     clearTimeout(this.#embedTimer);
     this.#embedTimer = setTimeout(() => {
-      if (!this.#clip || player.playing || tools.paints) return;
-      const asked = { clip_id: this.#clip.id, frame_index: this.here, refiner: session.refiner };
-      // Only a wish: without it the click itself takes a little longer.
-      api.post("/api/prefetch", asked).catch(() => undefined);
+      if (!player.playing && !tools.paints) this.embed();
     }, EMBED_AFTER_MS);
+  }
+
+  /** Have the refiner loaded and look at the frame before the person's eyes. */
+  embed() {
+    const { session, api } = this.#parts;
+    if (!this.#clip) return;
+    const asked = { clip_id: this.#clip.id, frame_index: this.here, refiner: session.refiner };
+    // Only a wish: without it the click itself takes a little longer.
+    api.post("/api/prefetch", asked).catch(() => undefined);
   }
 
   /** Playing needs every core the machine can spare: nothing is embedded meanwhile. */

@@ -287,6 +287,7 @@ class Canvas {
     this.#comparing.openClip(clip);
     this.#rangeChanged();
     this.#draftChanged();
+    this.#actions.embed();
   }
 
   /** Also said when only facts of the clip came anew: a gesture under way goes on then. */

@@ -67,9 +67,9 @@ class LookList extends EventTarget {
     if (targetId === null) return;
     const asking = ++this.#asking;
     try {
-      const { frames } = await api.get(`/api/targets/${targetId}/attention`);
-      if (asking !== this.#asking) return;
-      this.frames = frames;
+      const reply = await api.get(`/api/targets/${targetId}/attention`);
+      if (asking !== this.#asking || reply === null) return; // it was asked for anew
+      this.frames = reply.frames;
       this.#say();
     } catch {
       // Only a help: the last list stands until the next change.

@@ -90,6 +90,7 @@ export class Session extends EventTarget {
         categories: facts.categories,
         media: facts.media ?? [],
       });
+      for (const sentence of facts.notices ?? []) this.notice(sentence);
       this.segmenter ||= facts.default_segmenter;
       this.refiner ||= facts.default_refiner;
       await Promise.all([this.reloadClips(), this.#reloadJobs()]);
