@@ -113,6 +113,7 @@ class Annotator:
         weights = [weight for weight, _ in acts]
         ((_, act),) = self._chance.choices(acts, weights)
         self.acts += 1
+        self.page.bring_to_front()  # a browser hardly paints a tab nobody looks at
         act()
 
     def _point(self) -> tuple[float, float]:

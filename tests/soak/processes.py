@@ -155,13 +155,14 @@ class Pulse(threading.Thread):
         self.refusals: list[str] = []
         self._server = server
         self._over = threading.Event()
-        self._since: float | None = time.monotonic()  # None: it is down, and that is our doing
+        self._since: float | None = None  # the last answer; None: it is down, by our doing
 
     def server_is(self, *, up: bool) -> None:
         """Say whether an answer can be expected."""
         self._since = time.monotonic() if up else None
 
     def run(self) -> None:
+        self.server_is(up=True)
         while not self._over.wait(0.25):
             begun = self._since
             try:
