@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 from annotation_store import draft_folders
 from annotation_store.clips import get_clip
 from annotation_store.database import Database, new_id
+from annotation_store.done_edits import answer_to, note_done
 from annotation_store.errors import NotFoundError
 from annotation_store.names import clean_text
 from annotation_store.schema import clip, draft, edit, expression, target
@@ -52,10 +53,15 @@ class Targets:
         self._database = database
         self._folder = folder
 
-    def add(self, clip_id: int, name: str = "") -> Target:
-        """A new target with the clip's next number."""
+    def add(self, clip_id: int, name: str = "", *, asked_as: str = "") -> Target:
+        """A new target with the clip's next number.
+
+        Asked for again under the same `asked_as`, it is made once.
+        """
         name = clean_text(name, "a target's name", longest=300, empty=True)
         with self._database.write() as connection:
+            if (answer := answer_to(connection, asked_as)) is not None:
+                return get_target(connection, answer["target_id"])
             get_clip(connection, clip_id)
             highest = connection.scalar(
                 select(func.max(target.c.number)).where(target.c.clip_id == clip_id)
@@ -65,7 +71,9 @@ class Targets:
                     clip_id=clip_id, number=(highest or 0) + 1, name=name, created_at=time.time()
                 )
             )
-            return get_target(connection, new_id(result))
+            made = get_target(connection, new_id(result))
+            note_done(connection, asked_as, clip_id, {"target_id": made.id})
+            return made
 
     def list(self, clip_id: int) -> list[Target]:
         """The clip's targets by number."""

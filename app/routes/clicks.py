@@ -132,8 +132,9 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
         if not 0 <= frame_index < clip.frame_count:
             raise RefusedError(f"The clip has no frame {frame_index}.", code="missing", status=404)
         clicks = read_clicks(wanted.clicks, frame_index, clip.size)
+        done = done_before(services, request)
         shown = workspace.masks.load(target_id, "target", frame_index)
-        if done_before(services, request) is not None:
+        if done is not None:
             return binary(request, wire.encode_masks(clip.size, [shown]))
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
@@ -211,8 +212,9 @@ def _add_redraw(router: APIRouter, services: Services) -> None:
         target_id: int, frame_index: int, wanted: Redrawing, request: Request
     ) -> tuple[Clip, StoredMask, bytes] | Response:
         clip = clip_of(services, target_id)
+        done = done_before(services, request)
         shown = workspace.masks.load(target_id, "target", frame_index)
-        if done_before(services, request) is not None:
+        if done is not None:
             return binary(request, wire.encode_masks(clip.size, [shown]))
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)

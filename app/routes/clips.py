@@ -21,7 +21,7 @@ from app.parameters import FrameIndex, Id, Text, Word
 from app.routes.frame_list import frame_numbers
 from app.routes.media import VIDEO_SUFFIXES, list_media
 from app.routes.replies import FOREVER, MOST_PACKED, packed
-from app.services import Services
+from app.services import Services, edit_of
 from app.settings import VERSION, Settings
 
 
@@ -232,8 +232,8 @@ def _add_targets(router: APIRouter, services: Services) -> None:
     workspace = services.workspace
 
     @router.post("/clips/{clip_id}/targets")
-    def add_target(clip_id: Id, wanted: TargetName) -> dict[str, Any]:
-        target = workspace.targets.add(clip_id, wanted.name)
+    def add_target(clip_id: Id, wanted: TargetName, request: Request) -> dict[str, Any]:
+        target = workspace.targets.add(clip_id, wanted.name, asked_as=edit_of(request))
         services.live.say_clip(clip_id)
         return target_json(target)
 

@@ -223,3 +223,10 @@ def test_names_of_edits_go_with_their_clip(workspace, steam):
     workspace.clips.remove(steam.clip_id)
 
     assert workspace.edits.done("stroke-1") is None
+
+
+def test_a_target_asked_for_again_under_its_name_is_made_once(workspace, steam):
+    made = [workspace.targets.add(steam.clip_id, asked_as="stroke-1-target") for _ in range(2)]
+
+    assert made[0] == made[1]
+    assert len(workspace.targets.list(steam.clip_id)) == 2

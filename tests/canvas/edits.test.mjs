@@ -156,7 +156,7 @@ class Server {
 class Page extends EventTarget {
   notices = [];
   refiner = "any";
-  clip = { clip: { id: CLIP } };
+  clip = { clip: { id: CLIP }, targets: [{ id: TARGET }] };
   targetId = TARGET;
   saved = null;
 
@@ -542,6 +542,7 @@ test("the first edits of a clip make its target once, and belong to it", async (
 
   assert.equal(server.writes.filter((path) => path.endsWith("/targets")).length, 1);
   assert.deepEqual([server.places(FRAME), server.places(5)], [[1], [2]]);
+  await quiet();
   assert.equal(page.targetId, TARGET);
 });
 
@@ -558,6 +559,88 @@ test("a target made for a clip that was left is not chosen on the next", async (
   await edits.settled(null);
 
   assert.equal(page.targetId, OTHER_TARGET);
+  assert.deepEqual(server.places(), [1]);
+});
+
+test("an order the server refuses is told and forgotten, and holds nothing up", async () => {
+  const server = new Server();
+  const { edits, page } = await opened(server);
+  server.refusal = new Refusal("There is no mask to clear.", { status: 422 });
+  const answer = edits.add({ ...here, kind: "clear", first: 0, last: 9 });
+  edits.add({ ...here, ...stroke(1) });
+  assert.equal(await answer, null);
+  server.refusal = null;
+  edits.retry();
+  await saved(edits);
+
+  assert.ok(page.notices.includes("There is no mask to clear."));
+  assert.deepEqual(server.places(), [1]);
+});
+
+test("giving up an edit leaves what was drawn on other frames to be saved", async () => {
+  const server = new Server();
+  const { edits } = await opened(server);
+  server.refusal = new Refusal("The disk is full.", { status: 507 });
+  edits.add({ ...here, ...stroke(1) });
+  await quiet();
+  edits.step(CLIP, "undo");
+  server.refusal = null;
+  edits.add({ ...here, ...stroke(2), first: 9, last: 9 });
+
+  await edits.discard(edits.problem.edit);
+  await saved(edits);
+
+  assert.deepEqual(server.places(9), [2]);
+});
+
+test("waiting for a place behind a failure elsewhere ends, too", async () => {
+  const server = new Server();
+  const { edits } = await opened(server);
+  server.refusal = new Refusal("The disk is full.", { status: 507 });
+  edits.add({ ...here, kind: "verify", verified: true, first: 0, last: 6 });
+  await quiet();
+  edits.add({ ...here, ...stroke(1), first: 6, last: 6 });
+
+  assert.equal(await edits.settled({ ...here, first: 6, last: 6 }), false);
+});
+
+test("nothing is made on masks that could not be read", async () => {
+  const server = new Server();
+  server.put(`${TARGET}/${FRAME}/target`, only(14));
+  server.offline = true;
+  const { edits } = await opened(server);
+  server.offline = false;
+
+  edits.add({ ...here, ...stroke(1) });
+  await saved(edits);
+
+  assert.deepEqual(server.places(), [1, 14]);
+});
+
+test("a click placed while an undo is on its way is made on what the undo leaves", async () => {
+  const server = new Server();
+  const { edits } = await opened(server);
+  await edits.add({ ...here, ...clicks() });
+  const undone = edits.step(CLIP, "undo");
+
+  await edits.ready(CLIP, TARGET);
+
+  assert.deepEqual(shownClicks(edits.frame(TARGET, FRAME)), []);
+  await undone;
+});
+
+test("the target of a first edit whose answer was lost is made once", async () => {
+  const server = new Server();
+  const { edits, page } = await opened(server, []);
+  page.targetId = null;
+  server.losesAnswers = true;
+  edits.add({ ...here, targetId: null, ...stroke(1) });
+  await quiet();
+  server.losesAnswers = false;
+  edits.resume();
+  await saved(edits);
+
+  assert.equal(server.targets, 1);
   assert.deepEqual(server.places(), [1]);
 });
 
@@ -641,10 +724,34 @@ test("edits of a browser that died are offered, and saved when the person says s
   assert.equal(after.edits.recovered.length, 1);
   assert.deepEqual(server.places(), [], "nothing is done before the person decides");
 
-  after.edits.takeRecovered();
+  await after.edits.takeRecovered();
   await after.edits.settled(null);
   assert.deepEqual(server.places(), [1]);
   assert.equal(after.edits.recovered.length, 0);
+});
+
+test("what one page saved or gave up of a dead one's edits, another does not do again", async () => {
+  const server = new Server();
+  const dead = browser();
+  const workspace = `workspace ${++workspaces}`;
+  const before = await opened(server);
+  await before.edits.keepIn(await Journal.open(workspace, dead));
+  server.offline = true;
+  before.edits.add({ ...here, ...stroke(1) });
+  await kept(workspace, 1);
+  before.edits.close();
+  server.offline = false;
+  const tab = browser();
+  const [one, other] = [await opened(server), await opened(server)];
+  await one.edits.keepIn(await Journal.open(workspace, tab));
+  await other.edits.keepIn(await Journal.open(workspace, { ...tab, storage: browser().storage }));
+
+  await one.edits.dropRecovered();
+  await kept(workspace, 0);
+  await other.edits.takeRecovered();
+  await saved(other.edits);
+
+  assert.deepEqual(server.places(), []);
 });
 
 test("edits of a page that is still open, or of another workspace, are nobody else's", async () => {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import {
   collide,
+  drawnWith,
   queued,
   resting,
   sendable,
@@ -77,12 +78,13 @@ test("clicks after a waiting box do not take its place: they correct what it fin
   assert.equal(all(box, clicks(0, { box: box.box })).length, 1);
 });
 
-test("what rests with a failed edit is what was made on it, and on that", () => {
+test("what waits behind a failed edit is what was made on it, and on that", () => {
   const failed = edit({ failure: { reason: "refused", message: "" } });
   const [on, range, apart] = [edit(), edit({ first: 4, last: 6 }), edit({ first: 9, last: 9 })];
   const later = edit({ first: 6, last: 6 });
   const queue = [failed, on, range, apart, later];
 
-  assert.deepEqual(resting(queue, failed), [failed, on, range, later]);
+  assert.deepEqual(resting(queue), [failed, on, range, later]);
+  assert.deepEqual(drawnWith(queue, failed), [failed, on]);
   assert.deepEqual(sendable(queue), [apart]);
 });

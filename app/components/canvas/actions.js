@@ -194,9 +194,9 @@ export class Actions {
   }
 
   /** Masks and waiting edits of a place, once its masks are here. */
-  async #stateOf({ targetId, first }) {
+  async #stateOf({ clipId, targetId, first }) {
     const { edits } = this.#parts;
-    await edits.loaded(targetId);
+    await edits.ready(clipId, targetId);
     return edits.frame(targetId, first);
   }
 
@@ -270,7 +270,7 @@ export class Actions {
     const { clipId, targetId, first } = edits.problem.edit;
     if (clipId !== this.#clip?.id) await session.openClip(clipId);
     if (clipId !== this.#clip?.id) return; // it was removed
-    if (targetId !== null) session.selectTarget(targetId);
+    if (session.clip.targets.some(({ id }) => id === targetId)) session.selectTarget(targetId);
     this.goTo(first);
   }
 

@@ -273,7 +273,7 @@ class Canvas {
 
   #openClip(clip) {
     this.#clipId = clip?.id ?? null;
-    this.#tools.cancel();
+    if (this.#tools.busy) this.#tools.release(); // it belongs to the clip it was drawn on
     this.#frames.setClip(clip);
     this.#player.open(clip?.frame_count ?? 0, session.frameIndex);
     if (clip) {
@@ -294,7 +294,7 @@ class Canvas {
   #targetChanged() {
     if (session.targetId !== this.#targetId) {
       this.#targetId = session.targetId;
-      this.#tools.cancel();
+      if (this.#tools.busy) this.#tools.release();
       this.#tools.clearPreview();
     }
     this.#overlayChanged(null);

@@ -90,7 +90,7 @@ export class Tools {
     this.clearPreview();
     if (this.paints) return this.#beginStroke(point, frameIndex, how);
     if (this.tool === "box" && !how.second) {
-      this.#gesture = { kind: "box", frameIndex, from: point, to: point };
+      this.#gesture = { kind: "box", place: this.#placeOf(frameIndex), from: point, to: point };
       return undefined;
     }
     return this.#click(point, frameIndex, how);
@@ -122,27 +122,35 @@ export class Tools {
     this.changed();
   }
 
-  #click(point, frameIndex, { second, alt, scale }) {
+  async #click(point, frameIndex, { second, alt, scale }) {
     if (!isInside(point, this.size)) return;
-    const clicks = this.#clicksOf(frameIndex);
+    const place = this.#placeOf(frameIndex);
+    const { size, tool } = this;
+    await this.#edits.ready(place.clipId, place.targetId);
+    const clicks = shownClicks(this.#edits.frame(place.targetId, frameIndex));
     const near = clickNear(clicks, point, CLICK_REACH / scale);
     const removes = near >= 0 && (second || alt);
     if (!removes && near >= 0) return; // a second press on a dot is a slip of the finger
-    const positive = (this.tool !== "negative") !== second;
+    const positive = (tool !== "negative") !== second;
     const next = removes
       ? clicks.filter((_, index) => index !== near)
-      : [...clicks, { ...clickPlace(point, this.size), positive }];
-    this.#submit(frameIndex, { kind: "clicks", clicks: next });
+      : [...clicks, { ...clickPlace(point, size), positive }];
+    this.#submit(place, { kind: "clicks", clicks: next });
   }
 
   #clicksOf(frameIndex) {
     return shownClicks(this.#edits.frame(this.#session.targetId, frameIndex));
   }
 
-  /** The first edit of a clip without a target makes one. */
-  #submit(frameIndex, order) {
+  /** Where a gesture belongs that begins now, whatever is chosen before it ends. */
+  #placeOf(frameIndex) {
     const { clip, targetId } = this.#session;
-    this.#edits.edit(clip.clip.id, targetId, frameIndex, order);
+    return { clipId: clip.clip.id, targetId, first: frameIndex, last: frameIndex };
+  }
+
+  /** The first edit of a clip without a target makes one. */
+  #submit(place, order) {
+    this.#edits.add({ ...place, ...order });
     this.changed();
   }
 
@@ -151,7 +159,7 @@ export class Tools {
     const { pixels, repaint } = this.#scene.beginStroke(frameIndex, this.layer);
     this.#gesture = {
       kind: this.tool === "lasso" ? "lasso" : "brush",
-      frameIndex,
+      place: this.#placeOf(frameIndex),
       layer: this.layer,
       value: erases ? 0 : 1,
       touched: new Uint8Array(this.size.width * this.size.height),
@@ -192,9 +200,9 @@ export class Tools {
       const box = clipped(orderedBox(gesture.from, gesture.to), this.size);
       const large = box && box.right - box.left >= LEAST_BOX && box.bottom - box.top >= LEAST_BOX;
       // What a box finds is a mask to begin from: clicks after it correct it, those before are over.
-      if (large) this.#submit(gesture.frameIndex, { kind: "clicks", clicks: [], box });
+      if (large) this.#submit(gesture.place, { kind: "clicks", clicks: [], box });
     } else if (gesture.any) {
-      this.#submit(gesture.frameIndex, {
+      this.#submit(gesture.place, {
         kind: "stroke",
         tool: gesture.kind === "lasso" ? "lasso" : "stroke",
         layer: gesture.layer,

@@ -35,14 +35,19 @@ async function send(path, { method = "GET", body, type, edit } = {}) {
   const headers = { "X-Tab": tabId };
   if (edit) headers["X-Edit"] = edit;
   if (type) headers["Content-Type"] = type;
-  let reply;
   try {
-    reply = await fetch(address(path), { method, body, headers, cache: "no-store" });
+    const reply = await fetch(address(path), { method, body, headers, cache: "no-store" });
+    // Read here: a connection that breaks in the middle of an answer is no answer either.
+    return { ok: reply.ok, status: reply.status, bytes: await reply.arrayBuffer() };
   } catch {
     throw new ApiError(OFFLINE, { code: "offline" });
   }
-  if (!reply.ok) throw refusal(reply.status, await reply.text());
-  return reply;
+}
+
+async function ask(path, options) {
+  const { ok, status, bytes } = await send(path, options);
+  if (!ok) throw refusal(status, new TextDecoder().decode(bytes));
+  return bytes;
 }
 
 /** An ApiError from a reply's text: our routes say {"error", "code"}, a proxy may say anything. */
@@ -64,8 +69,7 @@ async function json(path, method, body = undefined, edit = undefined) {
     options.body = JSON.stringify(body);
     options.type = "application/json";
   }
-  const reply = await send(path, options);
-  const text = await reply.text();
+  const text = new TextDecoder().decode(await ask(path, options));
   return text ? JSON.parse(text) : null;
 }
 
@@ -92,8 +96,7 @@ export const api = {
     } else if (body !== undefined) {
       options.type = "application/octet-stream";
     }
-    const reply = await send(path, options);
-    return reply.arrayBuffer();
+    return ask(path, options);
   },
 
   /** Send `file` as the raw body, telling `progress(sentBytes, totalBytes)`; resolves to the JSON reply. */

@@ -58,6 +58,7 @@ export class Session extends EventTarget {
   #savedAt = null;
   #asked = new Map(); // jobs this tab asked for: id -> how to ask again, or null
   #live = null;
+  #loadFailed = false;
   #started = null;
   #places = new Places(globalThis.sessionStorage, globalThis);
 
@@ -97,9 +98,11 @@ export class Session extends EventTarget {
       const asked = Number(new URLSearchParams(location.hash.slice(1)).get("clip"));
       if (!this.clip && this.clips.some((clip) => clip.id === asked)) await this.openClip(asked);
       this.ready = true;
+      this.#loadFailed = false;
       this.#say("ready");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      this.#loadFailed = true;
       this.#say("load-failed", { message: error.message });
     }
   }
@@ -447,7 +450,7 @@ export class Session extends EventTarget {
   #connection(up, again) {
     this.connected = up;
     this.#say("connection", { up });
-    if (up && again) this.#catchUp();
+    if (up && (again || this.#loadFailed)) this.#catchUp();
   }
 
   /** After a loss, everything may have changed. */

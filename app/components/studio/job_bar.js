@@ -18,6 +18,7 @@ export function mountJobBar(root) {
   const seen = new Set(); // running jobs this page has watched
   const line = element("div", { class: "rs-job-line" });
   let unsaved = 0; // edits
+  let failure = ""; // of reading who we are and what there is
   root.replaceChildren(line);
   draw();
   keys.on("pause", () => {
@@ -32,7 +33,8 @@ export function mountJobBar(root) {
     draw();
   });
   listen(root, session, ["load-failed"], ({ detail }) => {
-    line.replaceChildren(problem(detail.message, "Try again", () => session.retry()));
+    failure = detail.message;
+    draw();
   });
   listen(root, session, ["job"], ({ detail }) => {
     const { job } = detail;
@@ -79,6 +81,9 @@ export function mountJobBar(root) {
     if (active.length > 2)
       rows.push(element("span", { class: "rs-muted" }, `and ${active.length - 2} more`));
     if (!rows.length) rows.push(...[...ended.values()].slice(-1).map(drawEnded));
+    if (failure && !session.ready) {
+      rows.unshift(problem(failure, "Try again", () => session.retry()));
+    }
     if (!rows.length) rows.push(idle());
     line.replaceChildren(...rows);
   }

@@ -52,7 +52,7 @@ export async function propagate(direction, also) {
   const clipId = session.clip.clip.id;
   const { targetId, frameIndex } = session;
   const others = session.clip.targets.map((target) => target.id);
-  const place = { clipId, first: frameIndex, last: frameIndex };
+  const place = { clipId, first: Math.min(first, frameIndex), last: Math.max(last, frameIndex) };
   const targets = also.includes("all") && others.length ? others : [targetId];
   for (const each of targets) {
     if (!(await afterEdits({ ...place, targetId: each }, "Propagating"))) return;

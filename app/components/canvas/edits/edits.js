@@ -13,7 +13,18 @@
  * @typedef {import("./state.js").FrameState} FrameState
  */
 
-import { changed, collide, queued, resting, sendable, touches, without } from "./queue.js";
+import {
+  changed,
+  collide,
+  drawnWith,
+  isOfWholeClip,
+  isWork,
+  queued,
+  resting,
+  sendable,
+  touches,
+  without,
+} from "./queue.js";
 import { Readings } from "./readings.js";
 import { preview, read, send } from "./requests.js";
 import { arrived, emptyFrame } from "./state.js";
@@ -45,6 +56,7 @@ export class Edits extends EventTarget {
   #made = new Map(); // clip id -> the target made last for it
   #madeAt = 0; // when the last edit was made
   #telling = false;
+  #given = new Set(); // ids of edits that were given up
 
   /**
    * @param {object} api
@@ -69,7 +81,6 @@ export class Edits extends EventTarget {
     if (clipId !== this.#clipId) {
       this.#targets.clear();
       this.#loading.clear();
-      this.#readings.clear();
       this.#clipId = clipId;
     }
     for (const id of [...this.#targets.keys()]) {
@@ -84,11 +95,12 @@ export class Edits extends EventTarget {
       if (!this.#targets.has(id)) this.#targets.set(id, new Map());
       this.#showQueue(this.#queue.filter((edit) => edit.targetId === id));
     }
+    let before = Promise.resolve(true);
     for (const id of missing) {
-      const loading = this.refresh(id, null);
-      this.#loading.set(id, loading);
-      await loading;
+      before = before.then(() => this.refresh(id, null));
+      this.#loading.set(id, before);
     }
+    await before;
   }
 
   /** The state of one frame; a frame nobody touched is an empty one. */
@@ -101,19 +113,35 @@ export class Edits extends EventTarget {
     return this.#targets.get(targetId) ?? new Map();
   }
 
-  /** Resolves once all masks of a target of the open clip are here. */
-  async loaded(targetId) {
+  /**
+   * Resolves once what is shown of a target is what an edit can be made on: its masks are here, and
+   * no undo or redo of the clip is on its way.
+   */
+  async ready(clipId, targetId) {
     await this.#loading.get(targetId);
+    const turning = () =>
+      this.#queue.some((edit) => edit.clipId === clipId && isOfWholeClip(edit)) &&
+      !this.#unreachable;
+    while (turning()) {
+      await new Promise((resolve) => this.addEventListener("queue", resolve, { once: true }));
+    }
   }
 
-  /** Read frames (null: all) of a target again; older replies lose against newer masks. */
+  /**
+   * Read frames (null: all) of a target again; older replies lose against newer masks.
+   *
+   * @returns {Promise<boolean>} whether they were read
+   */
   async refresh(targetId, frames) {
-    if (!this.#targets.has(targetId) || targetId === null) return;
+    if (!this.#targets.has(targetId) || targetId === null) return false;
     try {
       this.#arrive(targetId, await read(this.#api, targetId, frames));
     } catch (error) {
       if (this.#targets.has(targetId)) this.#session.notice(error.message, "error");
+      return false;
     }
+    if (frames === null) this.#loading.set(targetId, Promise.resolve(true));
+    return true;
   }
 
   /** Everything may have changed. */
@@ -174,7 +202,8 @@ export class Edits extends EventTarget {
     this.#madeAt = at;
     const id = `${Math.floor(at).toString(36)}-${random()}`;
     const way = { id, at, tried: false, sending: false, failure: null };
-    const { queue, edit } = queued(this.#queue, { ...wanted, ...way });
+    const targetId = wanted.targetId ?? this.#madeAlready(wanted);
+    const { queue, edit } = queued(this.#queue, { ...wanted, ...way, targetId });
     const earlier = this.#askers.get(edit.id);
     const asked = new Promise((resolve) => this.#askers.set(edit.id, resolve));
     earlier?.(asked); // who asked for what it replaces hears the same answer
@@ -182,11 +211,6 @@ export class Edits extends EventTarget {
     this.#write((journal) => journal.put(edit));
     this.#pump();
     return asked;
-  }
-
-  /** An edit of one frame. @returns {Promise<any>} as of `add` */
-  edit(clipId, targetId, frameIndex, order) {
-    return this.add({ ...order, clipId, targetId, first: frameIndex, last: frameIndex });
   }
 
   /** Undo or redo the person's last edit of a clip, after what was asked for before. */
@@ -257,8 +281,8 @@ export class Edits extends EventTarget {
   /** What the store holds of an edit's frame, also where its clip is not open. */
   async #stored({ clipId, targetId, first }) {
     if (clipId === this.#clipId && this.#targets.has(targetId)) {
-      await this.loaded(targetId); // of masks half read nothing can be said
-      if (clipId === this.#clipId) return this.frame(targetId, first);
+      const isLoaded = await this.#loading.get(targetId); // of masks half read nothing can be said
+      if (isLoaded && clipId === this.#clipId) return this.frame(targetId, first);
     }
     const masks = await read(this.#api, targetId, [first]);
     return masks.reduce(arrived, emptyFrame(first));
@@ -298,7 +322,14 @@ export class Edits extends EventTarget {
     if (error.status === undefined) console.error(error); // our own mistake: still nothing is lost
     const reason = { stale: "stale", missing: "gone" }[error.code] ?? "refused";
     if (reason === "stale") await this.refresh(edit.targetId, range(edit));
+    if (!isWork(edit)) {
+      this.#session.notice(error.message, "error");
+      this.#drop([edit]);
+      return;
+    }
     this.#change(edit.id, { sending: false, failure: { reason, message: error.message } });
+    const failed = this.#queue.find(({ id }) => id === edit.id);
+    this.#write((journal) => journal.put(failed));
   }
 
   /** Forget edits that are done or given up, here and in the journal. */
@@ -343,8 +374,17 @@ export class Edits extends EventTarget {
     return this.#queue.some((edit) => edit.clipId === clipId && needsTarget(edit));
   }
 
+  /** The target made meanwhile for an edit begun without one. */
+  #madeAlready({ clipId, kind }) {
+    const made = this.#made.get(clipId);
+    const isGone = clipId === this.#clipId && !this.#targets.has(made);
+    return made === undefined || isGone || kind === "undo" || kind === "redo" ? null : made;
+  }
+
   async #makeTarget(clipId) {
-    const { id } = await this.#api.post(`/api/clips/${clipId}/targets`, { name: "" });
+    const first = this.#queue.find((edit) => edit.clipId === clipId && needsTarget(edit));
+    const name = `${first.id}-target`; // asked for again, after a reload too, it is made once
+    const { id } = await this.#api.post(`/api/clips/${clipId}/targets`, { name: "" }, name);
     this.#made.set(clipId, id);
     const waiting = this.#queue.filter((edit) => edit.clipId === clipId && needsTarget(edit));
     const given = waiting.map((edit) => ({ ...edit, targetId: id }));
@@ -352,14 +392,19 @@ export class Edits extends EventTarget {
     for (const edit of given) this.#write((journal) => journal.put({ ...edit, sending: false }));
     if (clipId === this.#clipId) {
       this.#targets.set(id, new Map());
-      this.#loading.set(id, Promise.resolve());
+      this.#loading.set(id, Promise.resolve(true));
     }
     this.#showQueue([...waiting, ...given]);
-    if (this.#session.clip?.clip.id !== clipId) return;
+    this.#choose(clipId, id);
+  }
+
+  /** Work goes on on the target just made, where the person has not chosen another. */
+  async #choose(clipId, targetId) {
+    const { clip } = this.#session;
+    if (clip?.clip.id !== clipId || this.#session.targetId !== null) return;
     await this.#session.reloadClip();
-    if (this.#session.clip?.clip.id === clipId && this.#session.targetId !== id) {
-      this.#session.selectTarget(id);
-    }
+    const isThere = this.#session.clip?.targets?.some(({ id }) => id === targetId) ?? false;
+    if (this.#session.clip?.clip.id === clipId && isThere) this.#session.selectTarget(targetId);
   }
 
   // -- what did not get there ------------------------------------------------------------------
@@ -381,14 +426,12 @@ export class Edits extends EventTarget {
    *   edits: number, edit: Edit} | null} the first such edit, and how many there are
    */
   get problem() {
-    const failed = this.#queue.filter(({ failure }) => failure);
-    if (failed.length) {
-      const edits = failed.flatMap((edit) => resting(this.#queue, edit));
-      return { ...failed[0].failure, edits: new Set(edits).size, edit: failed[0] };
-    }
-    if (!this.#unreachable || !this.#queue.length) return null;
-    const [edit] = this.#queue;
-    return { reason: "unreachable", message: this.#unreachable, edits: this.#queue.length, edit };
+    const [edit] = this.#queue.filter(({ failure }) => failure);
+    if (edit) return { ...edit.failure, edits: resting(this.#queue).length, edit };
+    const [first] = this.#queue;
+    if (!this.#unreachable || !first) return null;
+    const message = this.#unreachable;
+    return { reason: "unreachable", message, edits: this.#queue.length, edit: first };
   }
 
   /** Try whether the server takes edits again; when it takes one, the others follow. */
@@ -407,19 +450,23 @@ export class Edits extends EventTarget {
     this.resume();
   }
 
-  /** Give up an edit that failed, and what was made on it. */
+  /** Give up an edit that failed, and what was drawn on its frame after it. */
   async discard(edit) {
-    const given = resting(this.#queue, edit).filter(({ sending }) => !sending);
+    this.#drop(drawnWith(this.#queue, edit));
+    this.#pump();
+    await this.refresh(edit.targetId, range(edit));
+  }
+
+  #drop(edits) {
+    for (const { id } of edits) this.#given.add(id);
     this.#setQueue(
       without(
         this.#queue,
-        given.map(({ id }) => id),
+        edits.map(({ id }) => id),
       ),
-      given,
+      edits,
     );
-    this.#forget(given);
-    this.#pump();
-    await this.refresh(edit.targetId, range(edit));
+    this.#forget(edits);
   }
 
   /**
@@ -435,7 +482,9 @@ export class Edits extends EventTarget {
       const look = () => {
         const left = this.#queue.filter(({ id }) => ids.has(id));
         const failed =
-          left.length > 0 && (left.some(({ failure }) => failure) || this.#unreachable);
+          [...ids].some((id) => this.#given.has(id)) ||
+          resting(this.#queue).some(({ id }) => ids.has(id)) ||
+          (left.length > 0 && this.#unreachable !== "");
         if (left.length && !failed) return;
         this.removeEventListener("queue", look);
         resolve(!failed);
@@ -465,16 +514,16 @@ export class Edits extends EventTarget {
   async keepIn(journal) {
     this.#journal = journal;
     if (!journal) return;
-    const { own, others } = await journal.recall();
+    for (const edit of this.#queue) this.#write((kept) => kept.put(edit));
+    const { own, others } = await journal.recall().catch(() => ({ own: [], others: [] }));
     const known = new Set(this.#queue.map(({ id }) => id));
     this.#restore(own.filter(({ id }) => !known.has(id)));
-    for (const edit of this.#queue) this.#write((kept) => kept.put(edit));
-    this.#recovered = others;
+    this.#recovered = offered(others);
     this.#say();
   }
 
   #restore(edits) {
-    const again = edits.map((edit) => ({ ...edit, tried: true, sending: false, failure: null }));
+    const again = edits.map((edit) => ({ ...edit, tried: true, sending: false }));
     this.#setQueue([...again, ...this.#queue], again);
     this.#pump();
   }
@@ -485,26 +534,36 @@ export class Edits extends EventTarget {
   }
 
   /** Save what another page left, as if it had been drawn here. */
-  takeRecovered() {
-    const edits = this.#recovered;
-    this.#recovered = [];
+  async takeRecovered() {
+    const edits = (await this.#stillRecovered()).map((edit) => ({ ...edit, failure: null }));
     for (const edit of edits) this.#write((journal) => journal.put(edit));
     this.#restore(edits);
     this.#say();
   }
 
   /** Give up what another page left. */
-  dropRecovered() {
-    const edits = this.#recovered;
-    this.#recovered = [];
-    this.#forget(edits);
+  async dropRecovered() {
+    this.#forget(await this.#stillRecovered());
     this.#say();
+  }
+
+  /** What was offered and nobody has decided on since: a page beside this one may have. */
+  async #stillRecovered() {
+    const ids = new Set(this.#recovered.map(({ id }) => id));
+    this.#recovered = [];
+    const { others } = await this.#journal.recall();
+    return others.filter(({ id }) => ids.has(id));
   }
 
   /** Stop trying; the page is left. */
   close() {
     clearTimeout(this.#retryTimer);
   }
+}
+
+/** An undo of a page that is gone would take back what was done since. */
+function offered(edits) {
+  return edits.filter((edit) => !isOfWholeClip(edit));
 }
 
 function needsTarget(edit) {

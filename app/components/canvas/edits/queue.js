@@ -36,6 +36,17 @@
  */
 
 const WHOLE_CLIP = new Set(["undo", "redo"]);
+const WORK = new Set(["stroke", "clicks", "verify"]);
+
+/** Whether an edit holds work of the person's hand; the others are orders, easily given again. */
+export function isWork(edit) {
+  return WORK.has(edit.kind);
+}
+
+/** Whether an edit is one of all targets of its clip. */
+export function isOfWholeClip(edit) {
+  return WHOLE_CLIP.has(edit.kind);
+}
 
 /** Whether an edit touches frame `frameIndex` of a target. @param {Edit} edit */
 export function touches(edit, targetId, frameIndex) {
@@ -98,12 +109,19 @@ export function without(queue, ids) {
   return queue.filter(({ id }) => !gone.has(id));
 }
 
-/** A failed edit and those behind it that were made on what it would have left. */
-export function resting(queue, failed) {
-  const at = queue.findIndex(({ id }) => id === failed.id);
-  const found = [failed];
-  for (const edit of queue.slice(at + 1)) {
-    if (found.some((earlier) => collide(earlier, edit))) found.push(edit);
+/** Failed edits and those that wait behind them, in the order of the queue. */
+export function resting(queue) {
+  const found = [];
+  for (const edit of queue) {
+    if (edit.failure || found.some((earlier) => collide(earlier, edit))) found.push(edit);
   }
   return found;
+}
+
+/** A failed edit and what was drawn on its frame after it. */
+export function drawnWith(queue, failed) {
+  const at = queue.findIndex(({ id }) => id === failed.id);
+  return queue
+    .slice(at)
+    .filter((edit) => isWork(edit) && collide(edit, failed) && edit.first === edit.last);
 }

@@ -1,5 +1,7 @@
 /** The refiner's readings of the last click or stroke on a frame, to choose another from. Pure. */
 
+const MOST_KEPT = 100; // frames
+
 export class Readings {
   #kept = new Map(); // "target/frame" -> {version, runs: Uint32Array[], at}
 
@@ -16,7 +18,9 @@ export class Readings {
     if (!others.length) this.#kept.delete(name);
     else {
       const runs = [kept.runs, ...others.map((other) => other.runs)];
+      this.#kept.delete(name);
       this.#kept.set(name, { version: kept.version, runs, at: 0 });
+      if (this.#kept.size > MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value);
     }
   }
 
@@ -39,9 +43,5 @@ export class Readings {
     if (!kept) return;
     kept.version = version;
     kept.at = (kept.at + 1) % kept.runs.length;
-  }
-
-  clear() {
-    this.#kept.clear();
   }
 }

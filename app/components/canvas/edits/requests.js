@@ -46,6 +46,10 @@ const KINDS = {
     const pixels = decodeLayer(source, size, new Uint8Array(length), new Uint8Array(length));
     const runs = encode(pixels);
     const version = await saveMask(api, edit, edit.tool ?? "stroke", { ...before, runs });
+    if (version !== before.version + 1) {
+      // It was done when it was asked for before, on another mask than the one known now.
+      return { masks: [], frames: of(edit.targetId, [edit.first]), reply: true };
+    }
     const mask = { ...before, version, runs, verified: false, origin: "stroke", clicks: [] };
     return { masks: [mask], frames: new Map(), reply: true };
   },
