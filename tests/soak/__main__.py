@@ -29,7 +29,8 @@ log = logging.getLogger("tests.soak")
 
 CLIPS = 3
 TABS = 2
-SETTLING_S = 180
+SETTLING_S = 300
+LEAST_EDITS = 20
 IN_HAND_S = 1.0
 """What was drawn this shortly before the browser's death may not have reached its disk."""
 
@@ -71,7 +72,7 @@ class Soak:
         self.tabs = []
         for number in range(TABS):
             page = self.chromium.context.new_page()
-            tab = Annotator(page, self.ledger, self.chance, CLIPS)
+            tab = Annotator(page, self.ledger, self.chance)
             self.tabs.append(tab)
             tab.arrive(f"{self.server.url}/#clip={number + 1}")
 
@@ -110,16 +111,24 @@ class Soak:
         """Stop working and wait until every page has saved everything; False when one does not."""
         deadline = time.monotonic() + SETTLING_S
         while time.monotonic() < deadline:
-            for tab in self.tabs:
-                patiently(tab.see_to_problems)
-            if all(tab.is_saved for tab in self.tabs):
+            if all(self._is_settled(number) for number in range(TABS)):
                 for tab in self.tabs:
-                    tab.note_what_is_saved()
+                    for clip in range(1, CLIPS + 1):
+                        tab.note_the_end(clip)
                     self.errors += tab.errors
                     self.acts += tab.acts
                 return True
             time.sleep(0.5)
         return False
+
+    def _is_settled(self, number: int) -> bool:
+        """Whether a tab has saved everything; one that could not be reloaded is opened again."""
+        tab = self.tabs[number]
+        tab.page.bring_to_front()
+        if patiently(tab.see_to_problems) is not None:
+            patiently(lambda: tab.arrive(f"{self.server.url}/#clip={number + 1}"))
+            return False
+        return tab.is_saved
 
 
 def report(soak: Soak, verdict: Verdict, settled: bool, begun: dict[str, float]) -> None:
@@ -137,6 +146,8 @@ def report(soak: Soak, verdict: Verdict, settled: bool, begun: dict[str, float])
     print(f"shown as saved, not stored  {len(verdict.claimed_not_stored)}")
     for claim in verdict.claimed_not_stored[:5]:
         print(f"    {claim.target_id} {claim.layer} {claim.frame_index} v{claim.version}")
+    print(f"strokes held pixel by pixel  {verdict.strokes_held}, wrong {len(verdict.overdrawn)}")
+    print(f"shown at the end, not the newest  {len(verdict.outdated)}")
     print(f"neither saved nor given up  {len(verdict.unsettled)}  {verdict.unsettled[:5]}")
     print(f"everything saved at the end  {'yes' if settled else 'NO'}")
     print(f"acts the page could not do  {soak.refused.total()}  {soak.refused.most_common(4)}")
@@ -168,6 +179,9 @@ def main() -> int:
             report(soak, verdict, settled, begun)
             soak.chromium.context.close()
         soak.server.stop()
+    if len(soak.ledger.acknowledged) < LEAST_EDITS or len(soak.ledger.claims) < LEAST_EDITS:
+        print("Too little was done to say anything.")
+        return 1
     return 0 if verdict.is_good and settled and not soak.errors else 1
 
 

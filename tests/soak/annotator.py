@@ -18,7 +18,10 @@ WATCH_QUEUE = """async () => {
   const { edits } = await import(new URL('studio/canvas/edits/the_edits.js', document.baseURI));
   const { session } = await import(new URL('studio/shared/session.js', document.baseURI));
   let before = new Map();
-  const facts = ({ id, kind }) => ({ id, kind });
+  const facts = ({ id, kind, layer, value, touched, first }) =>
+    kind === 'stroke'
+      ? { id, kind, layer, value, frame: first, touched: [...touched] }
+      : { id, kind };
   const look = () => {
     const now = new Map(edits.waiting.map((edit) => [edit.id, edit]));
     const made = [...now.values()].filter(({ id }) => !before.has(id));
@@ -34,8 +37,9 @@ WATCH_QUEUE = """async () => {
 
 SHOWN = """() => {
   const { edits, session } = window.soak;
-  const saved = document.querySelector('.rs-saved')?.dataset.state;
-  if (saved !== 'saved' || edits.waiting.length || !session.clip) return [];
+  const said = document.querySelector('.rs-saved')?.dataset.state ?? '';
+  const opened = session.clip?.targets.every(({ id }) => edits.isLoaded(id));
+  if (!['saved', ''].includes(said) || edits.waiting.length || !opened) return [];
   return session.clip.targets.flatMap(({ id }) =>
     [...edits.frames(id)].flatMap(([frame, state]) =>
       [state.target, state.ignore]
@@ -60,20 +64,19 @@ GIVE_UP = """() => {
 class Annotator:
     """One tab and the hand that works in it."""
 
-    def __init__(self, page: Page, ledger: Ledger, chance: random.Random, clips: int) -> None:
+    def __init__(self, page: Page, ledger: Ledger, chance: random.Random) -> None:
         self.page = page
         self.errors: list[str] = []
         self.acts = 0
         self._ledger = ledger
         self._chance = chance
-        self._clips = clips
         page.set_default_timeout(5_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: dialog.accept())
         page.expose_function("tellSoak", ledger.hear)
 
     def arrive(self, address: str) -> None:
-        """Open the page, as it is opened in the morning, and take what another page left."""
+        """Open the page, as it is opened in the morning."""
         self.page.goto(address, timeout=60_000)
         self._settle_in()
 
@@ -194,6 +197,17 @@ class Annotator:
     def note_what_is_saved(self) -> None:
         """Where the page says "saved", remember every mask that it shows."""
         self._ledger.claim(self.page.evaluate(SHOWN))
+
+    def note_the_end(self, clip: int) -> None:
+        """Open a clip once more; what it shows then must be the newest there is."""
+        self.page.evaluate("(id) => window.soak.session.openClip(id)", clip)
+        self.page.wait_for_function(
+            "(id) => { const { session, edits } = window.soak;"
+            " return session.clip?.clip.id === id"
+            " && session.clip.targets.every((target) => edits.isLoaded(target.id)); }",
+            arg=clip,
+        )
+        self._ledger.claim_last(self.page.evaluate(SHOWN))
 
 
 def patiently(act: Callable[[], None]) -> str | None:

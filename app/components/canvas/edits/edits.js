@@ -43,7 +43,8 @@ export class Edits extends EventTarget {
   #readings = new Readings();
   #clipId = null;
   #targets = new Map(); // of the open clip: target id -> Map(frame index -> FrameState)
-  #loading = new Map(); // target id -> when all its masks are here
+  #loading = new Map(); // target id -> when all its masks are here; false where they are not
+  #read = new Set(); // ids of the targets whose masks are all here
   /** @type {Edit[]} */
   #queue = [];
   #askers = new Map(); // edit id -> resolves what `add` promised
@@ -81,6 +82,7 @@ export class Edits extends EventTarget {
     if (clipId !== this.#clipId) {
       this.#targets.clear();
       this.#loading.clear();
+      this.#read.clear();
       this.#clipId = clipId;
     }
     for (const id of [...this.#targets.keys()]) {
@@ -113,6 +115,11 @@ export class Edits extends EventTarget {
     return this.#targets.get(targetId) ?? new Map();
   }
 
+  /** Whether what is shown of a target of the open clip was read from the store. */
+  isLoaded(targetId) {
+    return this.#read.has(targetId);
+  }
+
   /**
    * Resolves once what is shown of a target is what an edit can be made on: its masks are here, and
    * no undo or redo of the clip is on its way.
@@ -140,7 +147,10 @@ export class Edits extends EventTarget {
       if (this.#targets.has(targetId)) this.#session.notice(error.message, "error");
       return false;
     }
-    if (frames === null) this.#loading.set(targetId, Promise.resolve(true));
+    if (frames === null) {
+      this.#loading.set(targetId, Promise.resolve(true));
+      this.#read.add(targetId);
+    }
     return true;
   }
 
@@ -393,6 +403,7 @@ export class Edits extends EventTarget {
     if (clipId === this.#clipId) {
       this.#targets.set(id, new Map());
       this.#loading.set(id, Promise.resolve(true));
+      this.#read.add(id);
     }
     this.#showQueue([...waiting, ...given]);
     this.#choose(clipId, id);
