@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import itertools
 import signal
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -41,9 +44,6 @@ def two_clips(app: RunningApp, tmp_path: Path, request: pytest.FixtureRequest) -
 
 def add_clip(app: RunningApp, path: Path, name: str) -> tuple[Any, int]:
     """Import a clip without the page, and give it a target."""
-    import urllib.parse
-    import urllib.request
-
     address = f"{app.url}/api/uploads?name={urllib.parse.quote(path.name)}"
     upload = urllib.request.Request(address, data=path.read_bytes(), method="POST")
     urllib.request.urlopen(upload, timeout=30).close()
@@ -133,8 +133,6 @@ def test_the_first_click_of_a_clip_stays_with_it_when_the_person_goes_on(
 
 
 def delete(app: RunningApp, path: str) -> None:
-    import urllib.request
-
     request = urllib.request.Request(app.url + path, method="DELETE")
     urllib.request.urlopen(request, timeout=30).close()
 
@@ -305,8 +303,6 @@ class Browsers:
 
     def kill(self, profile: Path) -> None:
         """End every process of the browser that has this profile, at once."""
-        import psutil
-
         ours = [
             process
             for process in psutil.process_iter(["cmdline"])

@@ -53,6 +53,7 @@ export class Session extends EventTarget {
   worker = { state: "up", message: "" };
 
   #opening = 0;
+  #reloads = 0;
   #changes = 0; // under way, other than edits of masks
   #edits = { waiting: 0, kept: 0 };
   #savedAt = null;
@@ -173,6 +174,7 @@ export class Session extends EventTarget {
     if (!this.clip) return;
     const id = this.clip.clip.id;
     const turn = this.#opening;
+    const reload = ++this.#reloads;
     let detail;
     try {
       detail = await api.get(`/api/clips/${id}`);
@@ -181,7 +183,8 @@ export class Session extends EventTarget {
       else if (error.code !== "offline") this.notice(error.message, "error");
       return;
     }
-    if (turn !== this.#opening || this.clip?.clip.id !== id) return;
+    // A slower earlier answer never replaces a later one.
+    if (turn !== this.#opening || reload !== this.#reloads || this.clip?.clip.id !== id) return;
     this.clip = detail;
     this.#say("clip", { reopened: false });
     const { targetId, expressionId, draftId } = this;

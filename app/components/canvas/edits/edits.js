@@ -248,7 +248,8 @@ export class Edits extends EventTarget {
     const kept = this.#unreachable
       ? this.#queue.length
       : this.#queue.filter(({ failure }) => failure).length;
-    this.#session.setEdits({ waiting: this.#queue.length - kept, kept });
+    const waiting = this.#queue.length - kept;
+    this.#session.setEdits({ waiting, kept: kept + this.#recovered.length });
     this.dispatchEvent(new CustomEvent("queue"));
   }
 
