@@ -116,10 +116,19 @@ def test_logins_come_from_flags_and_from_the_environment(tmp_path):
     assert "a:b" not in repr(settings)
 
 
+def workers_of(server):
+    """Every process the server started; both workers are among them once it says so."""
+
+    def look():
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        return children if len(children) >= 2 else None
+
+    return wait_for(look, "two workers", 30)
+
+
 def test_ctrl_c_ends_it_while_a_page_listens_and_leaves_no_process(tmp_path):
     server = start_server(tmp_path / "w")
-    children = psutil.Process(server.process.pid).children(recursive=True)
-    assert len(children) >= 2
+    children = workers_of(server)
 
     with connect(server.url.replace("http", "ws") + "/api/live"):
         stop_server(server)  # fails when it takes longer than a busy machine explains
@@ -131,7 +140,7 @@ def test_ctrl_c_ends_it_while_a_page_listens_and_leaves_no_process(tmp_path):
 
 def test_workers_end_when_the_server_is_killed(tmp_path):
     server = start_server(tmp_path / "w")
-    children = psutil.Process(server.process.pid).children(recursive=True)
+    children = workers_of(server)
 
     server.process.kill()
     server.process.wait()
