@@ -81,7 +81,7 @@ export class DraftLayer {
   #readSoon() {
     this.#again ||= setTimeout(() => {
       this.#again = 0;
-      this.#read([...this.#fresh]);
+      if (this.#fresh.size) this.#read([...this.#fresh]);
     }, READ_EVERY_MS);
   }
 
