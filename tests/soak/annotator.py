@@ -31,6 +31,8 @@ WATCH_QUEUE = """async () => {
     if (gone.length) window.tellSoak('gone', gone.map(facts));
   };
   edits.addEventListener('queue', look);
+  edits.addEventListener('given-up', ({ detail }) =>
+    window.tellSoak('given-up', detail.edits.map(facts)));
   look();
   window.soak = { edits, session };
 }"""
@@ -47,17 +49,6 @@ SHOWN = """() => {
         .map(({ layer, version, verified, runs }) => ({
           target_id: id, layer, frame_index: frame, version, verified, runs: [...runs],
         }))));
-}"""
-
-GIVE_UP = """() => {
-  const { edits } = window.soak;
-  const button = [...document.querySelectorAll('.rsc-unsaved button')]
-    .find((each) => !each.hidden && each.innerText === 'Discard');
-  if (!edits.problem || !button) return [];
-  const before = edits.waiting.map(({ id, kind }) => ({ id, kind }));
-  button.click();
-  const left = new Set(edits.waiting.map(({ id }) => id));
-  return before.filter(({ id }) => !left.has(id));
 }"""
 
 
@@ -192,7 +183,9 @@ class Annotator:
         if retry.is_visible() and self._chance.random() < 0.7:
             retry.click()
             return
-        self._ledger.hear("given-up", self.page.evaluate(GIVE_UP))
+        discard = notice.get_by_role("button", name="Discard")
+        if discard.is_visible():
+            discard.click()
 
     def note_what_is_saved(self) -> None:
         """Where the page says "saved", remember every mask that it shows."""

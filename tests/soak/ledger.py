@@ -37,6 +37,7 @@ class Ledger:
     acknowledged: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
     in_hand: set[str] = field(default_factory=set)  # made within a blink of their browser's death
+    orders: set[str] = field(default_factory=set)  # undo and redo that went with their browser
     claims: set[Claim] = field(default_factory=set)
     last: set[Claim] = field(default_factory=set)  # what the pages showed at the very end
 
@@ -58,6 +59,8 @@ class Ledger:
         """What was made within a blink of it may not have reached its disk."""
         now = time.monotonic()
         open_edits = set(self.made) - self.acknowledged - self.given_up
+        # A page does not take over another's undo: it would take back what was done since.
+        self.orders |= {name for name in open_edits if self.made[name] in ("undo", "redo")}
         self.in_hand |= {name for name in open_edits if now - self.made_at[name] < blink_s}
 
     def claim(self, masks: list[dict[str, Any]]) -> None:
@@ -100,7 +103,12 @@ def compare(ledger: Ledger, database: Path, size: Size) -> Verdict:
         known = {row[0] for row in connection.execute("SELECT name FROM done_edit")}
         verdict.lost = sorted(ledger.acknowledged - known)
         verdict.unsettled = sorted(
-            set(ledger.made) - ledger.acknowledged - ledger.given_up - ledger.in_hand - known
+            set(ledger.made)
+            - ledger.acknowledged
+            - ledger.given_up
+            - ledger.in_hand
+            - ledger.orders
+            - known
         )
         for claim in ledger.claims:
             row = connection.execute(

@@ -6,7 +6,8 @@
  * the person decides. The browser's journal keeps the queue beyond the page.
  *
  * Events (CustomEvent, `detail` in brackets): frames {targetId, frames: null for all} when what is
- * shown of them changed; queue when it grew, shrank or failed.
+ * shown of them changed; queue when it grew, shrank or failed; given-up {edits} when they will
+ * not be saved.
  *
  * @typedef {import("./queue.js").Edit} Edit
  * @typedef {import("./queue.js").Place & import("./queue.js").Order} Wanted
@@ -39,7 +40,6 @@ export class Edits extends EventTarget {
   #api;
   #session;
   #journal = null;
-  #written = Promise.resolve(); // the journal's writes, one after the other
   #readings = new Readings();
   #clipId = null;
   #targets = new Map(); // of the open clip: target id -> Map(frame index -> FrameState)
@@ -352,16 +352,16 @@ export class Edits extends EventTarget {
     this.#write((journal) => journal.remove(edits.map(({ id }) => id)));
   }
 
+  /** The browser writes in the order it is asked to; the page may be gone the next moment. */
   #write(work) {
-    this.#written = this.#written
-      .then(() => this.#journal && work(this.#journal))
-      .catch((error) => {
-        this.#session.notice(
-          `The browser keeps no copy of what is not saved yet (${error.message}). ` +
-            "Leave the page open until the header says saved.",
-          "error",
-        );
-      });
+    if (!this.#journal) return;
+    work(this.#journal).catch((error) => {
+      this.#session.notice(
+        `The browser keeps no copy of what is not saved yet (${error.message}). ` +
+          "Leave the page open until the header says saved.",
+        "error",
+      );
+    });
   }
 
   // -- a target for the first edit -------------------------------------------------------------
@@ -471,6 +471,7 @@ export class Edits extends EventTarget {
 
   #drop(edits) {
     for (const { id } of edits) this.#given.add(id);
+    this.dispatchEvent(new CustomEvent("given-up", { detail: { edits } }));
     this.#setQueue(
       without(
         this.#queue,
