@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
-from annotation_store.errors import WorkspaceLostError
+from annotation_store.errors import StoreError, WorkspaceLostError
 
 
 class DatabaseFile:
@@ -12,13 +13,16 @@ class DatabaseFile:
 
     Only what the folder says of the file is looked at.  The file itself must not be opened beside
     SQLite: closing it would take away the locks that SQLite holds in this process.
+
+    Safe from many threads.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         status = path.stat()
         self._identity = (status.st_dev, status.st_ino)
-        self._size = status.st_size
+        self._size = status.st_size  # the largest seen
+        self._growing = threading.Lock()
         self._lost: WorkspaceLostError | None = None
 
     def require_there(self) -> None:
@@ -26,6 +30,7 @@ class DatabaseFile:
 
         Raises:
             WorkspaceLostError: the file was removed, replaced or cut short, now or before.
+            StoreError: nothing can be said of it, which may pass.
         """
         if self._lost is None:
             what = self._what_happened()
@@ -35,13 +40,20 @@ class DatabaseFile:
         raise WorkspaceLostError(self.path, self._lost.what)
 
     def _what_happened(self) -> str | None:
+        known = self._size  # before looking: another thread may see it grow meanwhile
         try:
             status = self.path.stat()
-        except OSError:
-            return "was removed, or its folder cannot be reached,"
+        except (FileNotFoundError, NotADirectoryError):
+            return "was removed"
+        except OSError as error:
+            raise StoreError(
+                f"The workspace's database {self.path} cannot be reached "
+                f"({error.strerror or error}). Try again in a moment."
+            ) from error
         if (status.st_dev, status.st_ino) != self._identity:
             return "was replaced by another"
-        if status.st_size < self._size:  # a database of ours never shrinks
+        if status.st_size < known:  # a database of ours never shrinks unless vacuumed
             return "was cut short or overwritten"
-        self._size = status.st_size
+        with self._growing:
+            self._size = max(self._size, status.st_size)
         return None

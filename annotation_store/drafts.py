@@ -21,7 +21,7 @@ from annotation_store.edits import Applied, Edits, MaskChange
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.expressions import get_expression
 from annotation_store.masks import Masks
-from annotation_store.programs import has_ended, this_program
+from annotation_store.programs import FORGOTTEN_S, has_ended, this_program
 from annotation_store.runs import MaskRuns
 from annotation_store.schema import draft, draft_frame, draft_query
 from video_types import Mask, Size, SoftMap
@@ -259,11 +259,17 @@ class Drafts:
     def fail_abandoned(self) -> None:
         """Mark running drafts whose program ended as failed; what they delivered stays.
 
-        A draft of another computer is left as it is: nobody here can tell.
+        A draft of another computer is given some days: nobody here can tell.
         """
-        running = select(draft.c.owner).where(draft.c.state == "running").distinct()
+        running = (
+            select(draft.c.owner, func.max(draft.c.created_at))
+            .where(draft.c.state == "running")
+            .group_by(draft.c.owner)
+        )
         with self._database.read() as connection:
-            ended = [owner for owner in connection.scalars(running) if has_ended(owner)]
+            ended = [
+                owner for owner, newest in connection.execute(running) if _ended(owner, newest)
+            ]
         if ended:
             with self._database.write() as connection:
                 connection.execute(
@@ -271,6 +277,12 @@ class Drafts:
                     .where(draft.c.state == "running", draft.c.owner.in_(ended))
                     .values(state="failed", note="Refscribe ended while this was running.")
                 )
+
+
+def _ended(owner: str, newest: float) -> bool:
+    """Whether a program has ended that began its newest running draft at `newest`."""
+    known = has_ended(owner)
+    return time.time() - newest > FORGOTTEN_S if known is None else known
 
 
 def _with_counts() -> Any:

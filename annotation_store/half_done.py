@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from annotation_store.programs import has_ended, this_program
+from annotation_store.programs import FORGOTTEN_S, has_ended, this_program
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,12 @@ def begin(folder: Path) -> Path:
 
 
 def end(folder: Path) -> None:
-    """Remove `folder`, or only forget it where it was renamed away."""
-    shutil.rmtree(folder, ignore_errors=True)
-    _owner_of(folder).unlink(missing_ok=True)
+    """Remove `folder`, or only forget it where it was renamed away.
+
+    What the system does not let go keeps its owner, and is tried again at a later start.
+    """
+    if _removed(folder):
+        _removed(_owner_of(folder))
 
 
 @contextmanager
@@ -52,7 +55,12 @@ def clear(parents: list[Path]) -> str:
 
     What another program works on stays.
     """
-    found = Counter(_kind(folder) for parent in parents for folder in _left_in(parent))
+    found: Counter[str] = Counter()
+    for parent in parents:
+        try:
+            found.update(map(_kind, _left_in(parent)))
+        except OSError as error:  # no reason to keep anybody from their work
+            log.warning("what was half done cannot be looked for: %s", error)
     if not found:
         return ""
     counted = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in found.items()]
@@ -69,25 +77,45 @@ def _left_in(parent: Path) -> Iterator[Path]:
     for path in sorted(parent.iterdir()):
         if path.name.endswith(".owner"):
             folder = parent / path.name.removeprefix(".").removesuffix(".owner")
-            if _is_left(path):
+            if _is_left(path, folder):
                 there = folder.exists()
                 end(folder)
-                if there:
+                if there and not folder.exists():
                     yield folder
-        elif _is_half_done(path) and not _owner_of(path).exists() and _is_old(path):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        elif (
+            _is_half_done(path)
+            and not _owner_of(path).exists()
+            and _is_old(path)
+            and _removed(path)
+            and not path.name.startswith(".probe-")
+        ):
             yield path
 
 
-def _is_left(owner: Path) -> bool:
+def _removed(path: Path) -> bool:
+    """Remove a file or a folder; whether nothing of it is left."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("what was half done cannot be removed: %s", error)
+        return False
+    return True
+
+
+def _is_left(owner: Path, folder: Path) -> bool:
     try:
         program = owner.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return _is_old(owner)
-    return has_ended(program) if program else _is_old(owner)
+    if not program:
+        return _is_old(owner)
+    ended = has_ended(program)
+    if ended is None:
+        return all(_is_old(path, FORGOTTEN_S) for path in (owner, folder, *folder.rglob("*")))
+    return ended
 
 
 def _is_half_done(path: Path) -> bool:
@@ -97,11 +125,11 @@ def _is_half_done(path: Path) -> bool:
     return True
 
 
-def _is_old(path: Path) -> bool:
+def _is_old(path: Path, old_s: float = OLD_S) -> bool:
     try:
-        return time.time() - path.lstat().st_mtime > OLD_S
-    except FileNotFoundError:
-        return False  # another program was faster
+        return time.time() - path.lstat().st_mtime > old_s
+    except OSError:
+        return False  # another program was faster, or nobody can tell
 
 
 def _owner_of(folder: Path) -> Path:

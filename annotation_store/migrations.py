@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import sqlite3
@@ -65,7 +66,7 @@ def bring_up_to_date(database: Database) -> None:
 
     Raises:
         NewerWorkspaceError: a newer Refscribe wrote it.
-        WorkspaceUnusableError: there is no room for the backup.
+        WorkspaceUnusableError: the backup cannot be made.
     """
     with database.read() as connection:
         version = _version(connection)
@@ -102,15 +103,26 @@ def _set_version(connection: Connection) -> None:
 def _back_up(file: Path, version: int) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     copy = file.with_name(f"{file.stem}-version-{version}-{stamp}{file.suffix}")
-    if shutil.disk_usage(file.parent).free < 2 * file.stat().st_size:
-        raise WorkspaceUnusableError(
-            f"Updating the workspace needs room for a backup copy of {file.name} beside it. "
-            "Make room on the disk and start again."
-        )
-    source, backup = sqlite3.connect(file), sqlite3.connect(copy)
     try:
-        source.backup(backup)  # includes what is still in the log
-    finally:
-        source.close()
-        backup.close()
+        if shutil.disk_usage(file.parent).free < 2 * file.stat().st_size:
+            raise WorkspaceUnusableError(
+                f"Updating the workspace needs room for a backup copy of {file.name} beside it. "
+                "Make room on the disk and start again."
+            )
+        _copy(file, copy)
+    except (sqlite3.Error, OSError) as error:
+        with contextlib.suppress(OSError):
+            copy.unlink(missing_ok=True)  # half a copy is worse than none
+        raise WorkspaceUnusableError(
+            f"The workspace cannot be updated: its backup copy {copy.name} cannot be made "
+            f"({error}). Nothing was changed; see to the disk and start again."
+        ) from error
     log.info("kept a copy of the workspace before updating it: %s", copy)
+
+
+def _copy(file: Path, copy: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(file)) as source,
+        contextlib.closing(sqlite3.connect(copy)) as backup,
+    ):
+        source.backup(backup)  # includes what is still in the log

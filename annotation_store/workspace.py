@@ -67,10 +67,10 @@ class Workspace:
             workspace.drafts.fail_abandoned()
             with database.write() as connection:
                 forget_old(connection)
+            workspace.cleared = half_done.clear([folder / "incoming", folder / "exports"])
         except BaseException:
             database.close()
             raise
-        workspace.cleared = half_done.clear([folder / "incoming", folder / "exports"])
         return workspace
 
     def identity(self) -> str:

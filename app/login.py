@@ -55,9 +55,8 @@ class Door:
         if request.method != "POST":
             return _login_page("")
         address = request.client.host if request.client else ""
-        wait_s = self._tries.wait_s(address)
-        if wait_s > 0:
-            return _login_page(f"Too many wrong tries. Wait {wait_s:.0f} seconds.", 429)
+        if (wait_s := self._tries.wait_s(address)) > 0:
+            return _wait_page(wait_s)
         body = b""
         try:
             async for chunk in request.stream():
@@ -66,6 +65,8 @@ class Door:
                     return _login_page("Name or password is too long.", 413)
         except ClientDisconnect:
             return _login_page("", 400)  # nobody is left to read it
+        if (wait_s := self._tries.wait_s(address)) > 0:
+            return _wait_page(wait_s)  # others failed from there while this one was sent
         typed = parse_qs(body.decode("utf-8", "replace"))
         name, password = (typed.get(field, [""])[0] for field in ("name", "password"))
         if not self._is_right(name, password):
@@ -137,6 +138,10 @@ input, button { font: inherit; padding: 6px 8px; } [role=alert] { margin: 0; min
 <label>Password <input name="password" type="password" autocomplete="current-password" required>
 </label><button>Log in</button><p role="alert">SAID</p></form></body></html>
 """
+
+
+def _wait_page(wait_s: float) -> Response:
+    return _login_page(f"Too many wrong tries. Wait {wait_s:.0f} seconds.", 429)
 
 
 def _login_page(said: str, status: int = 200) -> Response:

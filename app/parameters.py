@@ -17,6 +17,8 @@ MOST_FRAME = 2**31 - 1
 MOST_FRAMES = 20_000
 """Of a clip, and so of a list of frames."""
 LONGEST_WORD, LONGEST_TEXT = 200, 65_536
+MOST_FORMATS = 10
+"""Of one export: more than there are."""
 
 
 def plain_text(text: str) -> str:

@@ -172,7 +172,14 @@ def comparison_json(compared: Compared, j: Measure, f: Measure | None) -> dict[s
 
 
 RUN_FACTS = (
-    *("key", "title", "segmenter", "expression", "weights_hash", "seed", "threshold", "query"),
+    "key",
+    "title",
+    "segmenter",
+    "expression",
+    "weights_hash",
+    "seed",
+    "threshold",
+    "query",
 )
 
 

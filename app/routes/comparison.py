@@ -27,7 +27,7 @@ from app.comparing.numbers import (
 )
 from app.comparing.runs import Compared
 from app.notices import RefusedError
-from app.parameters import MOST_FRAMES, FrameIndex, Id, Seed, Share, Text, Word
+from app.parameters import MOST_FORMATS, MOST_FRAMES, FrameIndex, Id, Seed, Share, Text, Word
 from app.routes.newest import AskedAnewError, Newest
 from app.routes.start import Segmentation, require_ready, start_segmentation
 from app.services import Services, tab_of
@@ -54,7 +54,7 @@ class ComparisonWish(BaseModel):
     runs: list[Word] = Field(min_length=1, max_length=MOST_PAIRS)
     target_id: Id | None = None
     frames: list[FrameIndex] | None = Field(default=None, max_length=MOST_FRAMES)
-    formats: list[ComparisonFormat] = Field(min_length=1)
+    formats: list[ComparisonFormat] = Field(min_length=1, max_length=MOST_FORMATS)
 
 
 def compare_routes(services: Services) -> APIRouter:

@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from zipstream import ZipStream
 
 from app.notices import RefusedError
-from app.parameters import Id
+from app.parameters import MOST_FORMATS, Id
 from app.services import Services
 from app.work.keepers import ExportKeeper
 from app.workers.worker import Priority
@@ -24,7 +24,9 @@ MOST_CLIPS = 100_000
 class ExportWish(BaseModel):
     clip_ids: Annotated[list[Id], Field(max_length=MOST_CLIPS)] | Literal["all"]
     mask_step: Literal[1, 4] = 1
-    formats: list[Literal["ref-vps", "masks", "overlay"]] = Field(["ref-vps"], min_length=1)
+    formats: list[Literal["ref-vps", "masks", "overlay"]] = Field(
+        ["ref-vps"], min_length=1, max_length=MOST_FORMATS
+    )
 
 
 def export_routes(services: Services) -> APIRouter:

@@ -25,7 +25,14 @@ MAGIC = 0x314D5352
 MEDIA_TYPE = "application/octet-stream"
 LAYERS: tuple[Layer, ...] = ("target", "ignore")
 ORIGINS = (
-    *("none", "draft", "propagation", "click", "stroke", "import", "clear", "verify"),
+    "none",
+    "draft",
+    "propagation",
+    "click",
+    "stroke",
+    "import",
+    "clear",
+    "verify",
     "repair",
 )
 """By number in a message: a new one goes to the end."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from annotation_store.export import aside, finish
 from annotation_store.export_check import Checked, reading_back
@@ -29,7 +29,6 @@ from app.workers.process import Steps, Tasks
 from video_types import Size
 
 ComparisonFormat = Literal["png", "pdf", "csv", "json", "masks", "side-by-side", "wipe"]
-FORMATS: tuple[ComparisonFormat, ...] = get_args(ComparisonFormat)
 USUAL_FRAMES = 5
 MOST_COLUMNS = 12
 MOST_PANES = 4

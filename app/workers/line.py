@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import queue
 import signal
@@ -14,6 +15,8 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from app.workers.process import Tasks, Told, work
+
+log = logging.getLogger(__name__)
 
 KILLED_WITHIN_S = 10.0
 
@@ -34,10 +37,14 @@ class Line:
         self._outbox.put(bytes(ForkingPickler.dumps(message)))
 
     def _send_all(self) -> None:
-        # Who listens notices a process that is gone.
-        with contextlib.suppress(OSError, ValueError):
+        try:
             while (data := self._outbox.get()) is not None:
                 self._connection.send_bytes(data)
+        except (OSError, ValueError):
+            pass  # who listens notices a process that is gone
+        except Exception:
+            log.exception("a worker process can be told nothing any more")
+            self.process.kill()  # it would go on saying that it lives
 
     def messages(self) -> Iterator[tuple[int, Told]]:
         """What the process says, until it ends."""
@@ -45,6 +52,9 @@ class Line:
             try:
                 number, told = self._connection.recv()
             except (EOFError, OSError):
+                return
+            except Exception:
+                log.exception("a worker process cannot be understood")
                 return
             self.heard += 1
             yield number, told
@@ -79,7 +89,12 @@ def begin(name: str, tasks: Callable[[Any], Tasks], settings: Any) -> Line:
         raise
     finally:
         theirs.close()
-    return Line(process, ours)
+    try:
+        return Line(process, ours)
+    except BaseException:
+        process.kill()
+        ours.close()
+        raise
 
 
 @contextlib.contextmanager

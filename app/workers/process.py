@@ -171,23 +171,32 @@ def _beat(send: _Sends, schedule: Schedule) -> None:
 
 
 def _listen(connection: Connection, schedule: Schedule) -> None:
-    while True:
-        try:
-            kind, what = connection.recv()
-        except (EOFError, OSError):
-            break
-        if kind == "order":
-            schedule.put(_Running(what.priority, what.id, what))
-        elif kind == "cancel":
-            schedule.cancel(what)
-        elif kind in ("pause", "resume"):
-            schedule.pause(what, kind == "pause")
-        else:
-            break
+    try:
+        while _hear(connection, schedule):
+            pass
+    except (EOFError, OSError):
+        pass
+    except Exception:
+        log.exception("an order cannot be understood")
+    # A process that listens no more must not go on saying that it lives.
     schedule.end()
     # A step that takes long must not outlive the web process.
     time.sleep(FAREWELL_S)
     os._exit(0)
+
+
+def _hear(connection: Connection, schedule: Schedule) -> bool:
+    """Do as the next message says; false when it is the last."""
+    kind, what = connection.recv()
+    if kind == "order":
+        schedule.put(_Running(what.priority, what.id, what))
+    elif kind == "cancel":
+        schedule.cancel(what)
+    elif kind in ("pause", "resume"):
+        schedule.pause(what, kind == "pause")
+    else:
+        return False
+    return True
 
 
 def advance(schedule: Schedule, tasks: Tasks, send: _Sends) -> None:

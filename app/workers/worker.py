@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 10.0
 TRIES = 3
 """Deaths in a row after which even tasks that had not begun are given up."""
-SILENCE_S = 30.0
-"""A process that lives says so every second, whatever step it is in; one stopped or starved of
-memory for so long is replaced."""
+SILENCE_S = 120.0
+"""A process that lives says so every second, but for what holds all of its threads, as importing a
+large library from a cold disk does; one stopped or starved of memory for so long is replaced."""
 BEGINNING_S = 180.0
 """How long a process may take to say its first word, while it imports what it needs."""
 
@@ -186,7 +186,7 @@ class Worker:
         self._send(("pause" if call.paused else "resume", call.order.id))
 
     def _send(self, message: tuple[str, Any]) -> None:
-        """Between two processes nothing is sent: `_begin` says it all again."""
+        """Between two processes nothing is sent: `_hand_over` says it all again."""
         with self._lock:
             if self._line is not None:
                 self._line.send(message)
@@ -194,17 +194,20 @@ class Worker:
     def _keep_one(self) -> None:
         """Let one process follow the other."""
         while not self._stopping.is_set():
+            line = None
             try:
-                line = self._begin()
+                line = begin(self.name, self._tasks, self._settings)
+                self._hand_over(line)
+                reason = self._watch(line)
             except Exception as error:  # noqa: BLE001  # no memory, no thread, no file: may pass
                 reason = f"The {self.name} process cannot be started ({error}); it is tried again."
-            else:
-                reason = self._watch(line)
+                if line is not None:
+                    line.end()
             if not self._stopping.is_set():
                 self._mourn(reason)
 
-    def _begin(self) -> Line:
-        line = begin(self.name, self._tasks, self._settings)
+    def _hand_over(self, line: Line) -> None:
+        """Tell a new process all that is to be done."""
         with self._lock:
             self._line = line
             for call in self._calls.values():
@@ -213,7 +216,6 @@ class Worker:
                     self.pause(call)
         if self._stopping.is_set():  # `stop` came too early to see this process
             line.end()
-        return line
 
     def _watch(self, line: Line) -> str:
         """Hear a process until it ends or says nothing any more; returns what became of it."""

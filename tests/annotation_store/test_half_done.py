@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,36 @@ def test_an_owner_nobody_can_read_is_given_a_day(tmp_path):
 
     assert kept == {"upload-1", ".upload-1.owner"}
     assert names(tmp_path / "incoming") == set()
+
+
+@pytest.mark.parametrize(("days", "stays"), [(2, True), (4, False)])
+def test_what_a_program_out_of_sight_began_stays_for_three_days(tmp_path, days, stays):
+    Workspace.open(tmp_path).close()
+    folder = half_done.begin(tmp_path / "incoming" / "upload-1")
+    part, owner = folder / "part", tmp_path / "incoming" / ".upload-1.owner"
+    part.write_bytes(b"half")
+    owner.write_text(owner.read_text() + "-of-ben")
+    for path in (folder, owner):
+        os.utime(path, (1, 1))
+    newest = time.time() - days * 24 * 3600
+    os.utime(part, (newest, newest))
+
+    with Workspace.open(tmp_path) as workspace:
+        said = workspace.cleared
+
+    assert part.exists() is stays
+    assert ("1 upload" in said) is not stays
+
+
+def test_an_owner_that_is_no_file_and_an_old_probe_are_nothing_to_say(tmp_path):
+    Workspace.open(tmp_path).close()
+    incoming = tmp_path / "incoming"
+    (incoming / ".upload-1.owner").mkdir()
+    (incoming / ".probe-12").write_bytes(b"")
+    for path in incoming.iterdir():
+        os.utime(path, (1, 1))
+
+    with Workspace.open(tmp_path) as workspace:
+        assert workspace.cleared == ""
+
+    assert ".probe-12" not in names(incoming)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from sqlalchemy import inspect
 
 from annotation_store import migrations, runs
+from annotation_store.database_file import DatabaseFile
 from annotation_store.edits import MaskChange
 from annotation_store.errors import (
     NewerWorkspaceError,
@@ -145,6 +149,52 @@ def test_a_file_that_was_lost_is_not_trusted_again_before_the_next_start(workspa
         assert len(restarted.clips.list()) == 1
 
 
+class LookedAt(type(Path())):
+    """A path where something happens just after it was looked at."""
+
+    meanwhile = staticmethod(lambda: None)
+
+    def stat(self, *, follow_symlinks=True):
+        status = super().stat(follow_symlinks=follow_symlinks)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return status
+
+
+def test_a_file_that_grows_while_it_is_looked_at_is_not_taken_for_cut_short(tmp_path):
+    path = LookedAt(tmp_path / "refscribe.sqlite")
+    path.write_bytes(b"x" * 100)
+    file = DatabaseFile(path)
+
+    def grow():
+        path.write_bytes(b"x" * 200)
+        file.require_there()
+
+    path.meanwhile = grow
+    file.require_there()
+
+    file.require_there()
+    os.truncate(path, 150)
+    with pytest.raises(WorkspaceLostError, match="cut short"):
+        file.require_there()
+
+
+def test_a_file_that_cannot_be_looked_at_for_a_moment_is_not_lost(tmp_path):
+    path = LookedAt(tmp_path / "refscribe.sqlite")
+    path.write_bytes(b"x")
+    file = DatabaseFile(path)
+
+    def refuse():
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    path.meanwhile = refuse
+    with pytest.raises(StoreError, match=r"cannot be reached \(Stale file handle\)") as refused:
+        file.require_there()
+
+    assert not isinstance(refused.value, WorkspaceLostError)
+    file.require_there()
+
+
 def test_a_damaged_file_is_a_sentence(workspace, file):
     workspace.close()  # all is in the file now
     size = file.stat().st_size
@@ -265,6 +315,32 @@ def test_an_older_workspace_is_updated_after_a_backup_copy(folder, version):
     old.close()
 
 
+def test_a_backup_that_cannot_be_made_is_a_sentence_and_leaves_no_half_of_one(folder):
+    make_older(folder, 1)
+    file = folder / "refscribe.sqlite"
+    size = file.stat().st_size
+    program = """
+import resource, sys
+from annotation_store.errors import WorkspaceUnusableError
+from annotation_store.workspace import Workspace
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]) // 2,) * 2)
+try:
+    Workspace.open(sys.argv[1])
+except WorkspaceUnusableError as error:
+    print(error)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(folder), str(size)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "its backup copy" in ran.stdout
+    assert list(folder.glob("refscribe-version-*")) == []
+
+
 def test_an_update_that_fails_leaves_the_workspace_as_it_was(folder):
     make_older(folder, 1)
     broken = sqlite3.connect(folder / "refscribe.sqlite")
@@ -332,9 +408,13 @@ def reopened_state(folder, draft):
         return opened.drafts.get(draft.id).state
 
 
-def give_to(file, draft, owner):
+def give_to(file, draft, owner, days=0):
+    """Make a draft one that `owner` began so many days ago."""
     stored = sqlite3.connect(file)
-    stored.execute("UPDATE draft SET owner = ? WHERE id = ?", (owner, draft.id))
+    stored.execute(
+        "UPDATE draft SET owner = ?, created_at = created_at - ? WHERE id = ?",
+        (owner, days * 24 * 3600, draft.id),
+    )
     stored.commit()
     stored.close()
 
@@ -358,15 +438,45 @@ def test_a_program_that_got_the_number_of_the_one_that_ended_is_not_taken_for_it
     draft = start_draft(workspace)
     number, started, computer = owner_of(file, draft)
 
-    give_to(file, draft, f"{number}:{float(started) - 3600}:{computer}")
+    give_to(file, draft, f"{number}:1{started}:{computer}")
 
     assert reopened_state(folder, draft) == "failed"
 
 
-def test_a_draft_of_another_computer_is_left_as_it_is(workspace, folder, file):
+def test_a_clock_that_is_set_ends_no_running_draft(workspace, folder, monkeypatch):
+    draft = start_draft(workspace)
+
+    before = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda one: before(one) + 3600)
+
+    assert reopened_state(folder, draft) == "running"
+
+
+def test_a_draft_made_before_the_computer_was_started_anew_has_failed(workspace, folder, file):
+    draft = start_draft(workspace)
+    number, started, computer = owner_of(file, draft)
+    start, space, _ = started.split("/")
+
+    give_to(file, draft, f"{number}:{start}/{space}/00000000:{computer}")
+
+    assert reopened_state(folder, draft) == "failed"
+
+
+@pytest.mark.parametrize(("days", "state"), [(2, "running"), (4, "failed")])
+def test_a_draft_of_another_computer_is_given_three_days(workspace, folder, file, days, state):
     draft = start_draft(workspace)
     _, started, computer = owner_of(file, draft)
 
-    give_to(file, draft, f"{2**22 + 1}:{started}:{computer}-of-ben")
+    give_to(file, draft, f"{2**22 + 1}:{started}:{computer}-of-ben", days)
+
+    assert reopened_state(folder, draft) == state
+
+
+def test_a_draft_of_another_container_is_given_three_days(workspace, folder, file):
+    draft = start_draft(workspace)
+    number, started, computer = owner_of(file, draft)
+    start, _, boot = started.split("/")
+
+    give_to(file, draft, f"{number}:1{start}/1/{boot}:{computer}")
 
     assert reopened_state(folder, draft) == "running"

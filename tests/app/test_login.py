@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.guard import Guard
-from app.login import SESSION_S, Tries
+from app.login import SESSION_S, Door, Tries
 from app.settings import Login, Settings
 
 
@@ -84,6 +85,33 @@ def test_guessing_is_slowed_down(locked):
 
     assert reply.status_code == 429
     assert "Wait" in reply.text
+
+
+def test_tries_sent_all_at_once_are_no_more_than_one_after_the_other():
+    door = Door((Login("ana", "first secret"),))
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/login",
+        "query_string": b"",
+        "headers": [],
+        "client": ("127.0.0.1", 1),
+    }
+
+    async def try_all():
+        sent = asyncio.Event()
+
+        async def receive():
+            await sent.wait()
+            return {"type": "http.request", "body": b"name=ana&password=guess"}
+
+        tries = asyncio.gather(*(door.log_in(Request(scope, receive)) for _ in range(20)))
+        await asyncio.sleep(0)
+        sent.set()
+        return [reply.status_code for reply in await tries]
+
+    assert asyncio.run(try_all()) == [401] * Tries.FREE + [429] * (20 - Tries.FREE)
 
 
 def test_another_site_cannot_log_somebody_in(locked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import resource
 import signal
@@ -143,6 +144,27 @@ def test_a_process_that_cannot_begin_is_given_up_with_a_reason(tmp_path):
     worker.stop()
 
 
+def test_an_order_that_cannot_be_sent_is_given_up_and_leaves_no_process_behind(tmp_path):
+    worker = Worker("unsent", worker_tasks.make_tasks, tmp_path)
+    call = worker.submit("echo", Priority.CLICK, words=threading.Lock())
+    worker.start()
+
+    with pytest.raises(RefusedError, match="unsent process cannot be started"):
+        call.result(ENOUGH_S)
+    assert worker.submit("echo", Priority.CLICK, words="on").result(ENOUGH_S) == "on"
+    assert [one.name for one in multiprocessing.active_children()].count("unsent") == 1
+    worker.stop()
+
+
+def test_an_order_that_cannot_be_read_is_given_up_and_the_worker_goes_on(worker):
+    call = worker.submit("echo", Priority.CLICK, words=worker_tasks.Unreadable())
+
+    with pytest.raises(RefusedError, match="The test process ended"):
+        call.result(ENOUGH_S)
+
+    assert worker.submit("echo", Priority.CLICK, words="on").result(ENOUGH_S) == "on"
+
+
 def test_stopping_ends_the_process_even_in_the_middle_of_a_step(worker):
     pid = worker.submit("pid", Priority.CLICK).result(ENOUGH_S)
     call = worker.submit("count", Priority.CLIP, upto=2, pause_s=60)
@@ -212,13 +234,13 @@ def test_a_click_that_ends_every_process_is_given_up_with_the_reason(worker, tmp
     assert worker.submit("echo", Priority.CLICK, words="on").result(ENOUGH_S) == "on"
 
 
-def test_a_process_that_closed_its_ears_and_stays_is_killed(worker):
-    pid = worker.submit("pid", Priority.CLICK).result(ENOUGH_S)
+def test_a_process_that_closed_its_ears_and_stays_is_killed(impatient):
+    pid = impatient.submit("pid", Priority.CLICK).result(ENOUGH_S)
 
-    lost = worker.submit("fall", Priority.CLIP, how=signal.SIGSTOP, times=1, deafly=True)
+    lost = impatient.submit("fall", Priority.CLIP, how=signal.SIGSTOP, times=1, deafly=True)
 
     assert heard(lost)[-1].kind == "failed"
-    assert worker.submit("echo", Priority.CLICK, words="on").result(ENOUGH_S) == "on"
+    assert impatient.submit("echo", Priority.CLICK, words="on").result(ENOUGH_S) == "on"
     assert not is_alive(pid)
 
 

@@ -12,6 +12,13 @@ from app.workers.process import Steps, Tasks
 from model.segmenter import TextSegmenter
 
 
+class Unreadable:
+    """Can be written to a pipe, and not be read from it."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return int, ("no number",)
+
+
 def make_tasks(folder: Path) -> Tasks:
     def count(upto: int, pause_s: float = 0.0, name: str = "") -> Steps:
         """Yield 1 to `upto`; leaves the file `name` behind when closed early."""
