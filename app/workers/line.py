@@ -8,6 +8,7 @@ import multiprocessing
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,6 +20,7 @@ from app.workers.process import Tasks, Told, work
 log = logging.getLogger(__name__)
 
 KILLED_WITHIN_S = 10.0
+LOOK_S = 0.02
 
 
 class Line:
@@ -30,6 +32,7 @@ class Line:
         """Messages so far, signs of life among them."""
         self._connection = connection
         self._ending = threading.Lock()
+        self._is_over = False
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._send_all, name="worker sender", daemon=True).start()
 
@@ -54,19 +57,32 @@ class Line:
             except (EOFError, OSError):
                 return
             except Exception:
-                log.exception("a worker process cannot be understood")
+                if not self._is_over:  # closed meanwhile, the pipe has no number to read from
+                    log.exception("a worker process cannot be understood")
                 return
             self.heard += 1
             yield number, told
 
+    def is_gone(self, within_s: float) -> bool:
+        """Whether the process ends within some seconds.
+
+        `Process.join` waits on a pipe that a process may close while it lives, and then for ever.
+        """
+        deadline = time.monotonic() + within_s
+        while self.process.is_alive():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
     def end(self, after_s: float = 0.0) -> None:
         """See that the process is gone; it may end by itself for `after_s`."""
         with self._ending:
-            self.process.join(after_s)
-            if self.process.is_alive():
+            if not self.is_gone(after_s):
                 self.process.kill()
-                self.process.join(KILLED_WITHIN_S)
+                self.is_gone(KILLED_WITHIN_S)
             self._outbox.put(None)
+            self._is_over = True
             self._connection.close()
 
 

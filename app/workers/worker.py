@@ -165,7 +165,7 @@ class Worker:
             line = self._line
         if line is not None:
             line.send(("end", None))
-            line.process.join(FAREWELL_S)
+            line.is_gone(FAREWELL_S)
             line.end()
 
     def submit(self, task: str, priority: Priority, **arguments: Any) -> Call:
