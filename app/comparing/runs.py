@@ -81,10 +81,11 @@ def load(
     keys = list(dict.fromkeys(keys))
     if not 1 <= len(keys) <= MOST_RUNS:
         raise RefusedError(f"Expected one to {MOST_RUNS} runs to compare, got {len(keys)}.")
-    expressions = workspace.expressions.list(clip_id)
     drafts = {
         draft.id: draft for draft in workspace.drafts.list(clip_id) if f"draft:{draft.id}" in keys
     }
+    # After the drafts: one that is added meanwhile would be of an expression not seen here.
+    expressions = workspace.expressions.list(clip_id)
     if target_id is None:
         target_id = _usual_target(keys, drafts, expressions)
     annotation = None if target_id is None else _annotation(workspace, clip, target_id)
@@ -99,7 +100,7 @@ def _usual_target(
     for key in keys:
         kind, _, number = key.partition(":")
         if kind == "draft" and number.isdecimal() and int(number) in drafts:
-            return target_of[drafts[int(number)].expression_id]
+            return target_of.get(drafts[int(number)].expression_id)
     return None
 
 
@@ -130,11 +131,10 @@ def _run(
     if found[1] == "target":
         return _annotated(workspace, key, _annotation(workspace, clip, number), expressions)
     draft = drafts.get(number)
-    if draft is None:
+    places = {one.id: (place, one) for place, one in enumerate(expressions)}
+    if draft is None or draft.expression_id not in places:  # or removed since the drafts were read
         raise NotFoundError(f"There is no draft {number} in “{clip.name}”; it may be discarded.")
-    place, of = next(
-        (place, one) for place, one in enumerate(expressions) if one.id == draft.expression_id
-    )
+    place, of = places[draft.expression_id]
     seed = f", seed {draft.seed}" if draft.seed else ""
     return Run(
         key,

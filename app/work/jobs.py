@@ -34,6 +34,8 @@ PATIENCE_S = 60.0
 """How long what was delivered waits for another program that holds the workspace."""
 KEPT_S = 30 * 60.0
 KEPT_ENDED = 50
+MOST_OPEN = 500
+"""Each has a thread of its own."""
 
 
 @dataclass
@@ -142,11 +144,26 @@ class Jobs:
         target_id: int | None = None,
         draft_id: int | None = None,
     ) -> Job:
-        """Follow `call` as a job of its own."""
+        """Follow `call` as a job of its own.
+
+        Raises:
+            RefusedError: too many are open; the call is cancelled and nothing of it is left.
+        """
         with self._lock:
             job = Job(next(self._numbers), kind, title, clip_id, target_id, draft_id)
             self._forget_old()
-            self._jobs[job.id] = (job, call)
+            has_room = sum(one.state not in ENDED for one, _ in self._jobs.values()) < MOST_OPEN
+            if has_room:
+                self._jobs[job.id] = (job, call)
+        if not has_room:
+            call.cancel()
+            keeper.end(job, "cancelled", None)
+            raise RefusedError(
+                f"{MOST_OPEN} jobs are waiting already. Wait for some to end, or cancel them, then "
+                "try again.",
+                code="busy",
+                status=503,
+            )
         self._tell(job)
         threading.Thread(
             target=self._follow, args=(job, call, keeper), name=f"job {job.id}", daemon=True

@@ -5,6 +5,7 @@ Works on frames and masks at a fraction of their size.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ class Attention:
         return found[:MOST_TOLD]
 
     def _smaller(self, rle: bytes, size: Size) -> Mask:
-        name = (rle, size)
+        name = (_digest(rle), size)
         height, width = shrunk(size)
         packed = self._small.get(name)
         if packed is None:
@@ -151,4 +152,9 @@ def _pair_name(clip_id: int, index: int, shown: dict[int, StoredMask]) -> Hashab
     before, here = shown.get(index - 1), shown[index]
     if before is None:
         return None
-    return clip_id, index, before.rle, here.rle
+    return clip_id, index, _digest(before.rle or b""), _digest(here.rle or b"")
+
+
+def _digest(rle: bytes) -> bytes:
+    """Stands for run lengths, which may be long, in the name of what is kept of them."""
+    return hashlib.blake2b(rle, digest_size=16).digest()

@@ -17,8 +17,12 @@ Engine = TypeVar("Engine")
 class Loaded(Generic[Engine]):
     """At most one engine of a kind, since two may not fit side by side."""
 
-    def __init__(self, load: Callable[[str], Engine]) -> None:
+    def __init__(
+        self, load: Callable[[str], Engine], require: Callable[[str], object] = lambda _name: None
+    ) -> None:
+        """`require` raises where no engine is called so, which is not worth making room for."""
         self._load = load
+        self._require = require
         self._kept: tuple[str, Engine] | None = None
 
     def has(self, name: str) -> bool:
@@ -26,8 +30,12 @@ class Loaded(Generic[Engine]):
         return self._kept is not None and self._kept[0] == name
 
     def get(self, name: str) -> Engine:
-        """The engine called `name`; raises what loading it raises, and then holds none."""
+        """The engine called `name`; raises what loading it raises, and then holds none.
+
+        Where there is none called so the one before stays.
+        """
         if self._kept is None or self._kept[0] != name:
+            self._require(name)
             self._kept = None  # the one before makes room first
             self._kept = (name, self._load(name))
         return self._kept[1]
@@ -41,10 +49,11 @@ class Models:
         frames: FrameStore,
         load_segmenter: Callable[[str], TextSegmenter],
         load_refiner: Callable[[str], Refiner],
+        require: Callable[[str], object] = lambda _name: None,
     ) -> None:
         self.frames = frames
-        self.segmenters = Loaded(load_segmenter)
-        self.refiners = Loaded(load_refiner)
+        self.segmenters = Loaded(load_segmenter, require)
+        self.refiners = Loaded(load_refiner, require)
 
     @classmethod
     def of(cls, settings: Settings) -> Models:
@@ -56,4 +65,4 @@ class Models:
         def load_refiner(name: str) -> Refiner:
             return catalog.load_refiner(name, settings.device)
 
-        return cls(FrameStore(settings.workspace), load_segmenter, load_refiner)
+        return cls(FrameStore(settings.workspace), load_segmenter, load_refiner, catalog.entry)

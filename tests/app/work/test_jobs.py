@@ -9,8 +9,9 @@ import signal
 import pytest
 
 from app.live import Live
+from app.notices import RefusedError
 from app.settings import Login, Settings
-from app.work.jobs import GATHERED_AT_MOST, Jobs, Pace, note_progress
+from app.work.jobs import GATHERED_AT_MOST, MOST_OPEN, Jobs, Pace, note_progress
 from app.workers.messages import Progress
 from app.workers.process import Told
 from app.workers.worker import Priority, Worker
@@ -149,6 +150,26 @@ def test_a_job_whose_process_hangs_or_dies_fails_with_what_it_delivered_kept(wor
     assert keeper.ended == ("failed", None)
     delivered = [one for batch in keeper.batches for one in batch]
     assert delivered == list(range(1, len(delivered) + 1))
+
+
+def test_no_more_jobs_are_taken_on_than_can_be_followed_and_the_last_leaves_nothing(worker):
+    jobs = Jobs(Live())
+    calls = [worker.submit("echo", Priority.CLIP, words="on") for _ in range(MOST_OPEN + 1)]
+    for call in calls[:-1]:
+        jobs.start("segment", "Segmenting", call, Collecting())
+    keeper = Collecting()
+
+    with pytest.raises(RefusedError, match="500 jobs are waiting already") as refused:
+        jobs.start("segment", "Segmenting", calls[-1], keeper)
+
+    assert (refused.value.notice.code, refused.value.notice.status) == ("busy", 503)
+    assert keeper.ended == ("cancelled", None)
+    assert calls[-1].take(0) == Told("cancelled")
+    calls[0].hear(Told("done"))
+    wait_for(lambda: len(jobs.running("segment")) < MOST_OPEN, "the end of one")
+    jobs.start("segment", "Segmenting", calls[0], Collecting())
+    for call in calls[1:-1]:
+        call.cancel()
 
 
 def test_what_the_workers_are_told_holds_no_password(tmp_path):

@@ -12,8 +12,11 @@ from annotation_store import runs
 from annotation_store.frames import FrameStore
 from app.notices import RefusedError
 from app.settings import Settings
+from app.workers.models import Loaded
 from app.workers.tasks import model_tasks
 from app.workers.worker import Priority, Worker
+from model import catalog
+from model.segmenter import ModelError
 from tests.app.conftest import SIZE, disc, disc_x, picture
 from tests.app.workers import worker_tasks
 from video_types import Click
@@ -96,6 +99,16 @@ def test_a_segmenter_that_cannot_be_loaded_is_not_taken_for_loaded(worker, monke
         call = worker.submit("segment", Priority.CLIP, segmenter="no-such-thing", **wish)
         with pytest.raises(RefusedError, match="no engine called 'no-such-thing'"):
             call.result(ENOUGH_S)
+
+
+def test_a_name_that_no_engine_has_lets_go_of_none():
+    loaded = Loaded(lambda name: [name], catalog.entry)
+    before = loaded.get("mobile-sam")
+
+    with pytest.raises(ModelError, match="no engine called 'no-such-thing'"):
+        loaded.get("no-such-thing")
+
+    assert loaded.get("mobile-sam") is before
 
 
 @pytest.fixture
