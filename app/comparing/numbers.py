@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Any
 
 from cachetools import LRUCache
+from starlette.concurrency import run_in_threadpool
 
 from annotation_store import runs
 from app.comparing.runs import Compared, Run
@@ -89,12 +90,12 @@ class MeasureCache:
             go_on()
             part = wanted[start : start + AT_ONCE]
             # Asked part by part: whoever asks for the same meanwhile finds here what is measured.
-            known = self._known(part, size)
+            known = await run_in_threadpool(self._known, part, size)
             missing = [pair for pair in part if pair not in known]
             if missing:
                 measured = await self._measure(missing, size)
                 known |= dict(zip(missing, measured, strict=True))
-                self._keep(known, size)
+                await run_in_threadpool(self._keep, known, size)
             found |= known
         return found
 
