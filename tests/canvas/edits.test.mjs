@@ -730,6 +730,29 @@ test("edits of a browser that died are offered, and saved when the person says s
   assert.equal(after.edits.recovered.length, 0);
 });
 
+test("edits of a page that dies beside an open one are offered there, too", async () => {
+  const server = new Server();
+  const workspace = `workspace ${++workspaces}`;
+  const shared = browser();
+  const beside = await opened(new Server());
+  await beside.edits.keepIn(await Journal.open(workspace, shared));
+  const dying = await opened(server);
+  const journal = await Journal.open(workspace, { ...shared, storage: browser().storage });
+  await dying.edits.keepIn(journal);
+  server.offline = true;
+  dying.edits.add({ ...here, ...stroke(1) });
+  await quiet();
+  await beside.edits.lookForRecovered();
+  assert.equal(beside.edits.recovered.length, 0, "it lives yet");
+
+  dying.edits.close();
+  journal.close();
+  await quiet();
+  await beside.edits.lookForRecovered();
+
+  assert.equal(beside.edits.recovered.length, 1);
+});
+
 test("what one page saved or gave up of a dead one's edits, another does not do again", async () => {
   const server = new Server();
   const dead = browser();

@@ -31,6 +31,7 @@ import { preview, read, send } from "./requests.js";
 import { arrived, emptyFrame } from "./state.js";
 
 const RETRY_MS = 3000;
+const LOOK_EVERY_MS = 30_000;
 const AT_ONCE = 4; // requests; a browser opens six connections, and frames want some
 /** Answers that would meet any edit now: nothing is sent until one of them gets through again. */
 const UNREACHABLE_STATUS = new Set([0, 401, 429, 502]);
@@ -54,6 +55,8 @@ export class Edits extends EventTarget {
   #sending = 0;
   #unreachable = ""; // why nothing can be sent now
   #retryTimer = 0;
+  /** @type {any} */
+  #looking = null; // for what pages leave that die beside this one
   #made = new Map(); // clip id -> the target made last for it
   #madeAt = 0; // when the last edit was made
   #telling = false;
@@ -533,6 +536,16 @@ export class Edits extends EventTarget {
     this.#restore(own.filter(({ id }) => !known.has(id)));
     this.#recovered = offered(others);
     this.#say();
+    clearInterval(this.#looking);
+    this.#looking = setInterval(() => this.lookForRecovered(), LOOK_EVERY_MS);
+  }
+
+  /** Look again for edits of pages that are gone: one may have died beside this page. */
+  async lookForRecovered() {
+    const { others } = (await this.#journal?.recall().catch(() => null)) ?? { others: [] };
+    const known = new Set(this.#queue.map(({ id }) => id));
+    this.#recovered = offered(others).filter(({ id }) => !known.has(id));
+    this.#say();
   }
 
   #restore(edits) {
@@ -571,6 +584,7 @@ export class Edits extends EventTarget {
   /** Stop trying; the page is left. */
   close() {
     clearTimeout(this.#retryTimer);
+    clearInterval(this.#looking);
   }
 }
 

@@ -12,6 +12,8 @@
 const DATABASE = "refscribe";
 const ENTRIES = "edits";
 const OWN_NAME = "refscribe-page";
+const TRIES = 8;
+const TRY_EVERY_MS = 100;
 const SURELY_GONE_MS = 60_000; // where the browser cannot say which pages live
 
 export class Journal {
@@ -53,7 +55,11 @@ export class Journal {
   /** The name this page had before a reload, unless another page has it now: a copied tab. */
   async #name(storage) {
     const before = storage?.getItem(OWN_NAME);
-    if (before && (await this.#take(before))) return before;
+    // The page that is reloaded holds its name for a moment longer.
+    for (let tries = 0; before && tries < TRIES; tries++) {
+      if (await this.#take(before)) return before;
+      await new Promise((resolve) => setTimeout(resolve, TRY_EVERY_MS));
+    }
     const name = crypto.getRandomValues(new Uint32Array(2)).join("-");
     await this.#take(name);
     storage?.setItem(OWN_NAME, name);
