@@ -53,11 +53,6 @@ export function shownClicks(state) {
   return state.target.clicks;
 }
 
-/** Whether anything is drawn that the store does not hold yet. */
-export function isUnsaved(state) {
-  return state.queue.length > 0;
-}
-
 /** Whether a person has looked at this frame and said that it is right, and the store knows. */
 export function isVerified(state) {
   return state.target.verified && state.queue.length === 0;
