@@ -167,7 +167,14 @@ def test_a_second_tab_sees_expressions_and_strokes_of_the_first(
     second.keyboard.press("Home")
     for _ in range(frame_index):
         second.keyboard.press("ArrowRight")
-    # The second tab's Verified button knows a mask is there only when the stroke has arrived.
+    # A colleague's stroke is seen before it is verified: until then there is nothing to press V on.
+    seen = """async ([target, frame]) => {
+      const { edits } = await import(new URL('studio/canvas/edits/the_edits.js', document.baseURI));
+      return edits.frame(target, frame).target.runs.length > 0;
+    }"""
+    steps.wait_until(
+        lambda: second.evaluate(seen, [target_id, frame_index]), "the stroke in the second tab"
+    )
     second.keyboard.press("v")
     steps.wait_until(
         lambda: (
