@@ -118,6 +118,21 @@ export function resting(queue) {
   return found;
 }
 
+/**
+ * What the person should know of edits that are not saved, or null.
+ *
+ * @param {Edit[]} queue
+ * @param {string} unreachable why nothing can be sent now; empty where it can
+ * @returns {{reason: "unreachable" | "stale" | "gone" | "refused", message: string,
+ *   edits: number, edit: Edit} | null} the first such edit, and how many there are
+ */
+export function problemOf(queue, unreachable) {
+  const failed = queue.find(({ failure }) => failure);
+  if (failed) return { ...failed.failure, edits: resting(queue).length, edit: failed };
+  if (!unreachable || !queue.length) return null;
+  return { reason: "unreachable", message: unreachable, edits: queue.length, edit: queue[0] };
+}
+
 /** A failed edit and what was drawn on its frame after it. */
 export function drawnWith(queue, failed) {
   const at = queue.findIndex(({ id }) => id === failed.id);

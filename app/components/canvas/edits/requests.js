@@ -3,6 +3,14 @@
 import { decodeLayer } from "../overlay.js";
 import { encode, frameList, readMasks, writeMasks } from "./runs.js";
 
+const UNREACHABLE_STATUS = new Set([0, 401, 429, 502]);
+const UNREACHABLE_CODE = new Set(["busy", "workspace-lost", "workspace"]);
+
+/** Whether any edit asked for now would meet the same answer. */
+export function meetsAny(error) {
+  return UNREACHABLE_STATUS.has(error.status) || UNREACHABLE_CODE.has(error.code);
+}
+
 /**
  * Ask the server to do an edit. Asked twice with the same edit, the server does it once.
  *

@@ -1,0 +1,114 @@
+/**
+ * The queue beyond its page: what this page had before it was reloaded, and what pages left that
+ * are gone.
+ *
+ * @typedef {import("./queue.js").Edit} Edit
+ * @typedef {import("./journal.js").Journal} Journal
+ */
+
+import { isOfWholeClip } from "./queue.js";
+
+const LOOK_EVERY_MS = 30_000;
+
+export class Recovery {
+  #queue;
+  #changed;
+  #failed;
+  /** @type {Journal | null} */
+  #journal = null;
+  /** @type {Edit[]} */
+  #offered = [];
+  /** @type {any} */
+  #looking = null; // for what pages leave that die beside this one
+
+  /**
+   * @param {object} told
+   * @param {() => Edit[]} told.queue the edits on their way
+   * @param {() => void} told.changed what is offered grew or shrank
+   * @param {(error: Error) => void} told.failed the browser could not keep something
+   */
+  constructor({ queue, changed, failed }) {
+    this.#queue = queue;
+    this.#changed = changed;
+    this.#failed = failed;
+  }
+
+  /**
+   * Keep the queue in a journal from now on.
+   *
+   * @param {Journal | null} journal null: the browser keeps none
+   * @returns {Promise<Edit[]>} what this page had before it was reloaded
+   */
+  async keepIn(journal) {
+    this.#journal = journal;
+    if (!journal) return [];
+    for (const edit of this.#queue()) this.put(edit);
+    const { own, others } = await journal.recall().catch(() => ({ own: [], others: [] }));
+    this.#offer(others);
+    clearInterval(this.#looking);
+    this.#looking = setInterval(() => this.look(), LOOK_EVERY_MS);
+    return this.#unknown(own);
+  }
+
+  /** Keep an edit, or what has become of it. @param {Edit} edit */
+  put(edit) {
+    this.#write((journal) => journal.put(edit));
+  }
+
+  /** The store has them, or the person gave them up. @param {Edit[]} edits */
+  remove(edits) {
+    this.#write((journal) => journal.remove(edits.map(({ id }) => id)));
+  }
+
+  /** The browser writes in the order it is asked to; the page may be gone the next moment. */
+  #write(work) {
+    if (this.#journal) work(this.#journal).catch(this.#failed);
+  }
+
+  /** Edits of pages that are gone, which the store never acknowledged. */
+  get offered() {
+    return this.#offered;
+  }
+
+  /** Look again for edits of pages that are gone: one may have died beside this page. */
+  async look() {
+    const { others } = (await this.#journal?.recall().catch(() => null)) ?? { others: [] };
+    this.#offer(others);
+    this.#changed();
+  }
+
+  /** An undo of a page that is gone would take back what was done since. */
+  #offer(edits) {
+    this.#offered = this.#unknown(edits).filter((edit) => !isOfWholeClip(edit));
+  }
+
+  #unknown(edits) {
+    const known = new Set(this.#queue().map(({ id }) => id));
+    return edits.filter(({ id }) => !known.has(id));
+  }
+
+  /** Make another page's edits this page's own. @returns {Promise<Edit[]>} */
+  async take() {
+    const edits = (await this.#stillOffered()).map((edit) => ({ ...edit, failure: null }));
+    for (const edit of edits) this.put(edit);
+    return edits;
+  }
+
+  /** Give up what another page left. */
+  async drop() {
+    this.remove(await this.#stillOffered());
+  }
+
+  /** What was offered and nobody has decided on since: a page beside this one may have. */
+  async #stillOffered() {
+    const ids = new Set(this.#offered.map(({ id }) => id));
+    this.#offered = [];
+    const { others } = await this.#journal.recall();
+    return others.filter(({ id }) => ids.has(id));
+  }
+
+  /** Stop looking. */
+  close() {
+    clearInterval(this.#looking);
+  }
+}

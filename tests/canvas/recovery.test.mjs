@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  FRAME,
+  Refusal,
+  Server,
+  TARGET,
+  besides,
+  browser,
+  clicks,
+  crash,
+  deadPage,
+  here,
+  kept,
+  keptPage,
+  newWorkspace,
+  quiet,
+  saved,
+  stroke,
+} from "./pages.mjs";
+
+test("edits not acknowledged survive a reload and are sent again by themselves", async () => {
+  const server = new Server();
+  const { workspace, tab } = await deadPage(server, stroke(1), clicks());
+  crash(tab);
+
+  const { edits } = await keptPage(server, workspace, tab);
+  await edits.settled(null);
+
+  assert.deepEqual(server.places(), [6], "the click's mask, made on the stroke's");
+  assert.equal(server.version(`${TARGET}/${FRAME}/target`), 2);
+});
+
+test("edits of a browser that died are offered, and saved when the person says so", async () => {
+  const server = new Server();
+  const { workspace } = await deadPage(server, stroke(1));
+
+  const { edits } = await keptPage(server, workspace);
+  assert.equal(edits.recovered.length, 1);
+  assert.deepEqual(server.places(), [], "nothing is done before the person decides");
+
+  await edits.takeRecovered();
+  await edits.settled(null);
+  assert.deepEqual(server.places(), [1]);
+  assert.equal(edits.recovered.length, 0);
+});
+
+test("edits of a page that dies beside an open one are offered there, too", async () => {
+  const server = new Server();
+  const workspace = newWorkspace();
+  const shared = browser();
+  const beside = await keptPage(new Server(), workspace, shared);
+  const dying = await keptPage(server, workspace, besides(shared));
+  server.offline = true;
+  dying.edits.add({ ...here, ...stroke(1) });
+  await quiet();
+  await beside.edits.lookForRecovered();
+  assert.equal(beside.edits.recovered.length, 0, "it lives yet");
+
+  dying.edits.close();
+  dying.journal.close();
+  await quiet();
+  await beside.edits.lookForRecovered();
+
+  assert.equal(beside.edits.recovered.length, 1);
+});
+
+test("what one page saved or gave up of a dead one's edits, another does not do again", async () => {
+  const server = new Server();
+  const { workspace } = await deadPage(server, stroke(1));
+  const tab = browser();
+  const one = await keptPage(server, workspace, tab);
+  const other = await keptPage(server, workspace, besides(tab));
+
+  await one.edits.dropRecovered();
+  await kept(workspace, 0);
+  await other.edits.takeRecovered();
+  await saved(other.edits);
+
+  assert.deepEqual(server.places(), []);
+});
+
+test("edits of a page that is still open, or of another workspace, are nobody else's", async () => {
+  const server = new Server();
+  const { workspace, tab } = await deadPage(server, stroke(1)); // its tab holds its name still
+
+  const beside = await keptPage(new Server(), workspace, besides(tab));
+  const elsewhere = await keptPage(new Server(), "another workspace");
+
+  assert.equal(beside.edits.recovered.length, 0);
+  assert.equal(elsewhere.edits.recovered.length, 0);
+});
+
+test("what was saved or given up is not offered again", async () => {
+  const server = new Server();
+  const workspace = newWorkspace();
+  const { edits } = await keptPage(server, workspace);
+  edits.add({ ...here, ...stroke(1) });
+  await edits.settled(null);
+  server.refusal = new Refusal("The disk is full.", { status: 507 });
+  edits.add({ ...here, ...stroke(2) });
+  await quiet();
+  await kept(workspace, 1);
+  await edits.discard(edits.problem.edit);
+  await kept(workspace, 0);
+
+  const after = await keptPage(server, workspace);
+
+  assert.deepEqual(after.edits.recovered, []);
+});
+
+test("in a browser without a journal edits are saved all the same", async () => {
+  const server = new Server();
+  const closed = { indexedDB: { open: () => assert.fail("not allowed") } };
+
+  const { edits } = await keptPage(server, "any", closed);
+  edits.add({ ...here, ...stroke(1) });
+  await edits.settled(here);
+
+  assert.deepEqual(server.places(), [1]);
+});
