@@ -156,6 +156,7 @@ export class Server {
 export class Page extends EventTarget {
   notices = [];
   refiner = "any";
+  workspaceId = "a workspace";
   clip = { clip: { id: CLIP }, targets: [{ id: TARGET }] };
   targetId = TARGET;
   saved = null;
@@ -177,9 +178,9 @@ export class Page extends EventTarget {
 const alive = [];
 afterEach(() => alive.splice(0).forEach((edits) => edits.close()));
 
-export async function opened(server, targetIds = [TARGET]) {
+export async function opened(server, targetIds = [TARGET], storage = undefined) {
   const page = new Page();
-  const edits = new Edits(server, page);
+  const edits = new Edits(server, page, storage);
   alive.push(edits);
   await edits.open(CLIP, targetIds, targetIds[0]);
   return { edits, page };
@@ -222,6 +223,7 @@ export function browser() {
     storage: {
       getItem: (name) => stored.get(name) ?? null,
       setItem: (...pair) => stored.set(...pair),
+      removeItem: (name) => stored.delete(name),
     },
     locks: {
       async request(name, _options, work) {
@@ -247,7 +249,7 @@ export const newWorkspace = () => `workspace ${++workspaces}`;
 
 /** A page of a workspace, with the browser's journal behind its edits. */
 export async function keptPage(server, workspace, tab = browser()) {
-  const { edits, page } = await opened(server);
+  const { edits, page } = await opened(server, [TARGET], tab.storage);
   const journal = await Journal.open(workspace, tab);
   await edits.keepIn(journal);
   return { edits, page, tab, journal };

@@ -15,6 +15,7 @@ import {
   kept,
   keptPage,
   newWorkspace,
+  opened,
   quiet,
   saved,
   stroke,
@@ -30,6 +31,63 @@ test("edits not acknowledged survive a reload and are sent again by themselves",
 
   assert.deepEqual(server.places(), [6], "the click's mask, made on the stroke's");
   assert.equal(server.version(`${TARGET}/${FRAME}/target`), 2);
+});
+
+test("what the journal had no time for survives a reload, with what it had, each once", async () => {
+  const server = new Server();
+  const { workspace, tab } = await deadPage(server, stroke(1));
+  crash(tab);
+  server.offline = true;
+  const reloaded = await opened(server, [TARGET], tab.storage); // its journal is still being opened
+  reloaded.edits.add({ ...here, ...stroke(2) });
+  reloaded.edits.leave();
+  reloaded.edits.close();
+  const again = await opened(server, [TARGET], tab.storage); // and again
+  again.edits.leave();
+  again.edits.close();
+
+  server.offline = false;
+  const { edits } = await keptPage(server, workspace, tab);
+  await edits.settled(null);
+  assert.deepEqual(server.places(), [1, 2]);
+  const version = server.version(`${TARGET}/${FRAME}/target`);
+  edits.leave();
+  crash(tab);
+  const last = await keptPage(server, workspace, tab);
+  await last.edits.settled(null);
+  assert.equal(server.version(`${TARGET}/${FRAME}/target`), version);
+});
+
+test("an edit given up is not kept when the page goes", async () => {
+  const server = new Server();
+  const tab = browser();
+  const { edits } = await opened(server, [TARGET], tab.storage);
+  server.refusal = new Refusal("The disk is full.", { status: 507 });
+  edits.add({ ...here, ...stroke(1) });
+  await quiet();
+  await edits.discard(edits.problem.edit);
+  server.refusal = null;
+  edits.leave();
+
+  const after = await keptPage(server, newWorkspace(), tab);
+
+  assert.equal(after.edits.hasUnsaved(), false);
+});
+
+test("the journal asks for its commit at once: an open transaction goes with its page", async () => {
+  const { journal } = await keptPage(new Server(), newWorkspace());
+  const { commit } = IDBTransaction.prototype;
+  let asked = 0;
+  IDBTransaction.prototype.commit = function () {
+    asked += 1;
+    return commit.call(this);
+  };
+  try {
+    journal.put({ id: "a stroke", at: 1 });
+    assert.equal(asked, 1);
+  } finally {
+    IDBTransaction.prototype.commit = commit;
+  }
 });
 
 test("edits of a browser that died are offered, and saved when the person says so", async () => {

@@ -5,6 +5,7 @@ Every test ends with what the store holds, read from the server in the documente
 
 from __future__ import annotations
 
+import functools
 import itertools
 import signal
 import urllib.parse
@@ -196,6 +197,64 @@ def test_edits_on_their_way_survive_a_reload(
     on_clip(page, clip)
     steps.wait_until(lambda: is_drawn(app, target), "the stroke")
     steps.saved(page)
+
+
+LEAVES = """() => {
+  window.isBefore = true;
+  // Neither the question whether to leave nor its answer may lend the page a moment.
+  addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true);
+  addEventListener('pointerup', () => location.reload());
+}"""
+
+
+def test_what_is_drawn_in_the_very_moment_of_a_reload_is_kept(
+    app: RunningApp, open_page: Any, two_clips: Any
+) -> None:
+    (clip, target), _ = two_clips
+    page: Page = open_page(f"/#clip={clip['id']}", expect=UNREACHABLE)
+    on_clip(page, clip)
+    page.route("**/api/targets/*/masks?kind=*", lambda route: route.abort())
+    frames = range(6)
+
+    for frame_index in frames:
+        steps.go_to_frame(page, frame_index)
+        page.evaluate(LEAVES)
+        draw(page)
+        page.wait_for_function("!window.isBefore")
+        expect(page.get_by_label("Clip name")).to_have_value(clip["name"])
+
+    page.unroute_all()
+    page.reload()
+    are_drawn(app, target, frames)
+
+
+def test_what_is_drawn_before_the_journal_is_open_survives_a_reload(
+    app: RunningApp, open_page: Any, two_clips: Any
+) -> None:
+    (clip, target), _ = two_clips
+    page: Page = open_page(f"/#clip={clip['id']}", expect=UNREACHABLE)
+    page.add_init_script(
+        "if (!sessionStorage.getItem('answers')) IDBFactory.prototype.open = () => ({})"
+    )
+    page.reload()
+    on_clip(page, clip)
+    page.route("**/api/targets/*/masks?kind=*", lambda route: route.abort())
+    page.evaluate(LEAVES)
+    page.evaluate("sessionStorage.setItem('answers', 'yes')")
+
+    draw(page)
+    page.wait_for_function("!window.isBefore")
+    page.unroute_all()
+
+    are_drawn(app, target, range(1))
+
+
+def are_drawn(app: RunningApp, target_id: int, frames: range) -> None:
+    """Wait until the store holds the stroke on every frame."""
+    for number in frames:
+        steps.wait_until(
+            functools.partial(is_drawn, app, target_id, number), f"the stroke on frame {number}"
+        )
 
 
 # -- processes that die ----------------------------------------------------------------------------

@@ -53,8 +53,9 @@ export class Edits extends EventTarget {
   /**
    * @param {object} api
    * @param {object} session what the page looks at
+   * @param {Storage} [storage] the tab's own
    */
-  constructor(api, session) {
+  constructor(api, session, storage = undefined) {
     super();
     this.#api = api;
     this.#session = session;
@@ -67,7 +68,8 @@ export class Edits extends EventTarget {
     });
     this.#waiting = new Waiting(this, { queue, isUnreachable: () => this.#unreachable !== "" });
     this.#firstTargets = new FirstTargets(api, (...made) => this.#giveTarget(...made));
-    this.#recovery = new Recovery({
+    const kept = { storage, workspace: () => session.workspaceId };
+    this.#recovery = new Recovery(kept, {
       queue,
       changed: () => this.#say(),
       failed: (error) =>
@@ -413,6 +415,16 @@ export class Edits extends EventTarget {
   async dropRecovered() {
     await this.#recovery.drop();
     this.#say();
+  }
+
+  /** The page goes: nothing after this moment is sure to run. */
+  leave() {
+    this.#recovery.leave();
+  }
+
+  /** The page did not go after all. */
+  stay() {
+    this.#recovery.stay();
   }
 
   /** Stop trying; the page is left. */

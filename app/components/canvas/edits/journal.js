@@ -118,11 +118,14 @@ export class Journal {
 
   async #write(work) {
     const transaction = this.#database.transaction(ENTRIES, "readwrite");
-    work(transaction.objectStore(ENTRIES));
-    await new Promise((resolve, reject) => {
+    const ended = new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(undefined);
       transaction.onabort = transaction.onerror = () => reject(transaction.error);
     });
+    work(transaction.objectStore(ENTRIES));
+    // Said now, it is done even if the page is gone the next moment; unsaid, the page is waited for.
+    transaction.commit?.();
+    await ended;
   }
 
   /** Let go of the page's name and the database. */

@@ -7,27 +7,34 @@
  */
 
 import { isOfWholeClip } from "./queue.js";
+import { stashed, stash } from "./stash.js";
 
 const LOOK_EVERY_MS = 30_000;
 
 export class Recovery {
+  #stash;
+  #unkept = new Map(); // id -> edit that the journal has not taken yet
   #queue;
   #changed;
   #failed;
   /** @type {Journal | null} */
   #journal = null;
+  #isKeeping = false;
   /** @type {Edit[]} */
   #offered = [];
   /** @type {any} */
   #looking = null; // for what pages leave that die beside this one
 
   /**
+   * @param {{storage: Storage | undefined, workspace: () => string}} kept where the page's last
+   *   moment is kept
    * @param {object} told
    * @param {() => Edit[]} told.queue the edits on their way
    * @param {() => void} told.changed what is offered grew or shrank
    * @param {(error: Error) => void} told.failed the browser could not keep something
    */
-  constructor({ queue, changed, failed }) {
+  constructor(kept, { queue, changed, failed }) {
+    this.#stash = kept;
     this.#queue = queue;
     this.#changed = changed;
     this.#failed = failed;
@@ -41,28 +48,41 @@ export class Recovery {
    */
   async keepIn(journal) {
     this.#journal = journal;
-    if (!journal) return [];
-    for (const edit of this.#queue()) this.put(edit);
-    const { own, others } = await journal.recall().catch(() => ({ own: [], others: [] }));
+    const last = stashed(this.#stash); // newer than what the journal has of them
+    for (const edit of [...last, ...this.#queue()]) this.put(edit);
+    stash(this.#stash, []);
+    this.#isKeeping = true;
+    const nothing = { own: [], others: [] };
+    const { own, others } = (await journal?.recall().catch(() => null)) ?? nothing;
     this.#offer(others);
     clearInterval(this.#looking);
-    this.#looking = setInterval(() => this.look(), LOOK_EVERY_MS);
-    return this.#unknown(own);
+    if (journal) this.#looking = setInterval(() => this.look(), LOOK_EVERY_MS);
+    const found = new Map([...own, ...last].map((edit) => [edit.id, edit]));
+    return this.#unknown([...found.values()].sort((a, b) => a.at - b.at));
   }
 
   /** Keep an edit, or what has become of it. @param {Edit} edit */
   put(edit) {
-    this.#write((journal) => journal.put(edit));
+    this.#unkept.set(edit.id, edit);
+    const taken = () => this.#unkept.get(edit.id) === edit && this.#unkept.delete(edit.id);
+    this.#journal?.put(edit).then(taken, this.#failed);
   }
 
   /** The store has them, or the person gave them up. @param {Edit[]} edits */
   remove(edits) {
-    this.#write((journal) => journal.remove(edits.map(({ id }) => id)));
+    for (const { id } of edits) this.#unkept.delete(id);
+    this.#journal?.remove(edits.map(({ id }) => id)).catch(this.#failed);
   }
 
-  /** The browser writes in the order it is asked to; the page may be gone the next moment. */
-  #write(work) {
-    if (this.#journal) work(this.#journal).catch(this.#failed);
+  /** The page goes: keep what the journal has not taken. The browser waits for nothing now. */
+  leave() {
+    const known = [...stashed(this.#stash), ...this.#unkept.values()];
+    stash(this.#stash, [...new Map(known.map((edit) => [edit.id, edit])).values()]);
+  }
+
+  /** The page did not go after all. */
+  stay() {
+    if (this.#isKeeping) stash(this.#stash, []);
   }
 
   /** Edits of pages that are gone, which the store never acknowledged. */

@@ -5,7 +5,7 @@ import { session } from "../../shared/session.js";
 import { Edits } from "./edits.js";
 import { Journal } from "./journal.js";
 
-export const edits = new Edits(api, session);
+export const edits = new Edits(api, session, globalThis.sessionStorage);
 
 let kept = false;
 session.addEventListener("ready", async () => {
@@ -18,3 +18,5 @@ session.addEventListener("ready", async () => {
 globalThis.addEventListener?.("beforeunload", (event) => {
   if (edits.hasUnsaved()) event.preventDefault();
 });
+globalThis.addEventListener?.("pagehide", () => edits.leave());
+globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && edits.stay());

@@ -1,0 +1,31 @@
+/**
+ * A page's last moment: edits that the browser's journal had no time for, in the tab's own storage,
+ * the only one that is written at once.
+ *
+ * @typedef {import("./queue.js").Edit} Edit
+ * @typedef {{storage: Storage | undefined, workspace: () => string}} Kept
+ */
+
+const NAME = "refscribe-last-edits";
+
+/** Keep these edits, and no others. @param {Kept} kept @param {Edit[]} edits */
+export function stash({ storage, workspace }, edits) {
+  try {
+    if (!edits.length) storage?.removeItem(`${NAME}-${workspace()}`);
+    else storage?.setItem(`${NAME}-${workspace()}`, JSON.stringify(edits, plain));
+  } catch {
+    // No room, or not allowed: the journal may have them yet.
+  }
+}
+
+/** What was kept for a workspace. @param {Kept} kept @returns {Edit[]} */
+export function stashed({ storage, workspace }) {
+  try {
+    return JSON.parse(storage?.getItem(`${NAME}-${workspace()}`) ?? "[]", typed);
+  } catch {
+    return [];
+  }
+}
+
+const plain = (_name, value) => (value instanceof Uint32Array ? { words: [...value] } : value);
+const typed = (_name, value) => (value?.words ? Uint32Array.from(value.words) : value);
