@@ -8,6 +8,7 @@ import {
   OTHER_CLIP,
   OTHER_TARGET,
   Refusal,
+  SIZE,
   Server,
   TARGET,
   clicks,
@@ -403,4 +404,68 @@ test("a click placed while an undo is on its way is made on what the undo leaves
 
   assert.deepEqual(shownClicks(edits.frame(TARGET, FRAME)), []);
   await undone;
+});
+
+test("what an order changed is not called saved before its masks could be read", async () => {
+  const server = new Server();
+  const { edits, page } = await opened(server);
+  await edits.add({ ...here, ...stroke(1) });
+  server.isUnread = true;
+  const undone = edits.step(CLIP, "undo");
+  await quiet();
+  assert.equal(page.saved, false);
+  assert.equal(edits.frame(TARGET, FRAME).target.version, 1);
+
+  server.isUnread = false;
+  edits.resume();
+  await undone;
+
+  assert.equal(edits.frame(TARGET, FRAME).target.version, 2);
+  assert.equal(server.version(`${TARGET}/${FRAME}/target`), 2, "it was undone once");
+  assert.equal(page.saved, true);
+});
+
+// -- other readings ------------------------------------------------------------------------------
+
+test("readings asked for while the click is on its way are chosen from its answer", async () => {
+  const server = new Server();
+  server.readings = [only(7), only(8)];
+  const { edits } = await opened(server);
+  const open = gated(server);
+  edits.add({ ...here, ...clicks() });
+  const asked = [edits.nextReading(here, SIZE), edits.nextReading(here, SIZE)];
+  open();
+
+  assert.deepEqual(await Promise.all(asked), [
+    { place: 2, count: 3 },
+    { place: 3, count: 3 },
+  ]);
+  assert.deepEqual(server.places(), [8]);
+});
+
+test("of a click that is not saved there is no other reading yet, and that is said", async () => {
+  const server = new Server();
+  server.readings = [only(7)];
+  const { edits, page } = await opened(server);
+  server.offline = true;
+  edits.add({ ...here, ...clicks() });
+  await quiet();
+
+  assert.equal(await edits.nextReading(here, SIZE), null);
+
+  assert.match(page.notices.at(-1), /Frame 4 is not saved/);
+  assert.equal(edits.waiting.length, 1);
+});
+
+test("a reading does not take the place of what somebody else drew meanwhile", async () => {
+  const server = new Server();
+  server.readings = [only(7)];
+  const { edits, page } = await opened(server);
+  await edits.add({ ...here, ...clicks() });
+  server.put(`${TARGET}/${FRAME}/target`, only(14));
+
+  assert.equal(await edits.nextReading(here, SIZE), null);
+
+  assert.deepEqual(server.places(), [14]);
+  assert.deepEqual(page.notices, ["Changed elsewhere."]);
 });

@@ -30,9 +30,9 @@ test("readings follow each other round and round, each saved as a version of its
   readings.note(1, [mask(5, [0, 9]), mask(0, [3, 6]), mask(0, [6, 3])]);
 
   assert.deepEqual([...readings.next(1, 4, 5).runs], [3, 6]);
-  readings.chosen(1, 4, 6);
+  readings.chosen(1, 4, 5, 6);
   assert.deepEqual([...readings.next(1, 4, 6).runs], [6, 3]);
-  readings.chosen(1, 4, 7);
+  readings.chosen(1, 4, 6, 7);
   const first = readings.next(1, 4, 7);
   assert.deepEqual([[...first.runs], first.place, first.count], [[0, 9], 1, 3]);
 });

@@ -40,6 +40,8 @@ export class Server {
   offline = false;
   losesAnswers = false;
   refusal = null; // what every write is answered with
+  isUnread = false; // reading fails
+  readings = []; // runs that the answer to a click holds behind its mask
   gate = null; // a promise that writes wait for
 
   version(key) {
@@ -63,7 +65,8 @@ export class Server {
   async binary(path, { method = "GET", body, edit } = {}) {
     if (method === "GET") {
       this.requests.push(`GET ${path}`);
-      if (this.offline) throw new Refusal("The server does not answer.", { code: "offline" });
+      if (this.offline || this.isUnread)
+        throw new Refusal("The server does not answer.", { code: "offline" });
       return this.#read(path);
     }
     return this.#write(path, edit, () =>
@@ -142,9 +145,9 @@ export class Server {
     for (const { x, y } of clicks) pixels[y * SIZE.width + x] = 1;
     const version = this.put(key, encode(pixels));
     const frameIndex = Number(frame);
-    return writeMasks(SIZE, [
-      { frameIndex, layer: "target", version, runs: encode(pixels), clicks },
-    ]);
+    const kept = { frameIndex, layer: "target", version, runs: encode(pixels), clicks };
+    const others = this.readings.map((runs) => ({ ...kept, version: 0, runs }));
+    return writeMasks(SIZE, [kept, ...others]);
   }
 
   #check(seen, key) {
@@ -251,7 +254,7 @@ export const newWorkspace = () => `workspace ${++workspaces}`;
 export async function keptPage(server, workspace, tab = browser()) {
   const { edits, page } = await opened(server, [TARGET], tab.storage);
   const journal = await Journal.open(workspace, tab);
-  await edits.keepIn(journal);
+  await edits.recovery.keepIn(journal);
   return { edits, page, tab, journal };
 }
 

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   FRAME,
   Refusal,
+  SIZE,
   Server,
   TARGET,
   besides,
@@ -15,6 +16,7 @@ import {
   kept,
   keptPage,
   newWorkspace,
+  only,
   opened,
   quiet,
   saved,
@@ -40,10 +42,10 @@ test("what the journal had no time for survives a reload, with what it had, each
   server.offline = true;
   const reloaded = await opened(server, [TARGET], tab.storage); // its journal is still being opened
   reloaded.edits.add({ ...here, ...stroke(2) });
-  reloaded.edits.leave();
+  reloaded.edits.recovery.leave();
   reloaded.edits.close();
   const again = await opened(server, [TARGET], tab.storage); // and again
-  again.edits.leave();
+  again.edits.recovery.leave();
   again.edits.close();
 
   server.offline = false;
@@ -51,11 +53,30 @@ test("what the journal had no time for survives a reload, with what it had, each
   await edits.settled(null);
   assert.deepEqual(server.places(), [1, 2]);
   const version = server.version(`${TARGET}/${FRAME}/target`);
-  edits.leave();
+  edits.recovery.leave();
   crash(tab);
   const last = await keptPage(server, workspace, tab);
   await last.edits.settled(null);
   assert.equal(server.version(`${TARGET}/${FRAME}/target`), version);
+});
+
+test("a reading chosen while the server was away survives a reload", async () => {
+  const server = new Server();
+  server.readings = [only(7)];
+  const workspace = newWorkspace();
+  const before = await keptPage(server, workspace);
+  await before.edits.add({ ...here, ...clicks() });
+  server.offline = true;
+  before.edits.nextReading(here, SIZE);
+  await kept(workspace, 1);
+  before.edits.close();
+  crash(before.tab);
+  server.offline = false;
+
+  const after = await keptPage(server, workspace, before.tab);
+  await after.edits.settled(null);
+
+  assert.deepEqual(server.places(), [7]);
 });
 
 test("an edit given up is not kept when the page goes", async () => {
@@ -67,7 +88,7 @@ test("an edit given up is not kept when the page goes", async () => {
   await quiet();
   await edits.discard(edits.problem.edit);
   server.refusal = null;
-  edits.leave();
+  edits.recovery.leave();
 
   const after = await keptPage(server, newWorkspace(), tab);
 
@@ -95,13 +116,13 @@ test("edits of a browser that died are offered, and saved when the person says s
   const { workspace } = await deadPage(server, stroke(1));
 
   const { edits } = await keptPage(server, workspace);
-  assert.equal(edits.recovered.length, 1);
+  assert.equal(edits.recovery.offered.length, 1);
   assert.deepEqual(server.places(), [], "nothing is done before the person decides");
 
-  await edits.takeRecovered();
+  await edits.recovery.take();
   await edits.settled(null);
   assert.deepEqual(server.places(), [1]);
-  assert.equal(edits.recovered.length, 0);
+  assert.equal(edits.recovery.offered.length, 0);
 });
 
 test("edits of a page that dies beside an open one are offered there, too", async () => {
@@ -113,15 +134,15 @@ test("edits of a page that dies beside an open one are offered there, too", asyn
   server.offline = true;
   dying.edits.add({ ...here, ...stroke(1) });
   await quiet();
-  await beside.edits.lookForRecovered();
-  assert.equal(beside.edits.recovered.length, 0, "it lives yet");
+  await beside.edits.recovery.look();
+  assert.equal(beside.edits.recovery.offered.length, 0, "it lives yet");
 
   dying.edits.close();
   dying.journal.close();
   await quiet();
-  await beside.edits.lookForRecovered();
+  await beside.edits.recovery.look();
 
-  assert.equal(beside.edits.recovered.length, 1);
+  assert.equal(beside.edits.recovery.offered.length, 1);
 });
 
 test("what one page saved or gave up of a dead one's edits, another does not do again", async () => {
@@ -131,9 +152,9 @@ test("what one page saved or gave up of a dead one's edits, another does not do 
   const one = await keptPage(server, workspace, tab);
   const other = await keptPage(server, workspace, besides(tab));
 
-  await one.edits.dropRecovered();
+  await one.edits.recovery.drop();
   await kept(workspace, 0);
-  await other.edits.takeRecovered();
+  await other.edits.recovery.take();
   await saved(other.edits);
 
   assert.deepEqual(server.places(), []);
@@ -146,8 +167,8 @@ test("edits of a page that is still open, or of another workspace, are nobody el
   const beside = await keptPage(new Server(), workspace, besides(tab));
   const elsewhere = await keptPage(new Server(), "another workspace");
 
-  assert.equal(beside.edits.recovered.length, 0);
-  assert.equal(elsewhere.edits.recovered.length, 0);
+  assert.equal(beside.edits.recovery.offered.length, 0);
+  assert.equal(elsewhere.edits.recovery.offered.length, 0);
 });
 
 test("what was saved or given up is not offered again", async () => {
@@ -165,7 +186,7 @@ test("what was saved or given up is not offered again", async () => {
 
   const after = await keptPage(server, workspace);
 
-  assert.deepEqual(after.edits.recovered, []);
+  assert.deepEqual(after.edits.recovery.offered, []);
 });
 
 test("in a browser without a journal edits are saved all the same", async () => {

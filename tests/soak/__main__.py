@@ -125,7 +125,7 @@ class Soak:
         """Whether a tab has saved everything; one that could not be reloaded is opened again."""
         tab = self.tabs[number]
         tab.page.bring_to_front()
-        patiently(lambda: tab.page.evaluate("() => window.soak.edits.lookForRecovered()"))
+        patiently(lambda: tab.page.evaluate("() => window.soak.edits.recovery.look()"))
         if patiently(tab.see_to_problems) is not None:
             patiently(lambda: tab.arrive(f"{self.server.url}/#clip={number + 1}"))
             return False

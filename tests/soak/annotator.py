@@ -81,7 +81,7 @@ class Annotator:
         return bool(
             self.page.evaluate(
                 "() => window.soak.edits.waiting.length === 0"
-                " && window.soak.edits.recovered.length === 0"
+                " && window.soak.edits.recovery.offered.length === 0"
             )
         )
 
@@ -171,7 +171,7 @@ class Annotator:
     def see_to_problems(self) -> None:
         """Read what the page says of edits that are not saved, and decide."""
         if not self.page.evaluate(
-            "() => Boolean(window.soak.edits.problem || window.soak.edits.recovered.length)"
+            "() => Boolean(window.soak.edits.problem || window.soak.edits.recovery.offered.length)"
         ):
             return
         notice = self.page.locator(".rsc-unsaved")

@@ -234,13 +234,8 @@ export class Actions {
     const place = this.#place;
     if (!willHaveMask(await this.#stateOf(place))) return;
     const size = { width: this.#clip.width, height: this.#clip.height };
-    const shown = await edits.add({ ...place, kind: "reading", size });
-    session.notice(
-      shown
-        ? `Reading ${shown.place} of ${shown.count}.`
-        : "The refiner has no other reading here: it has them of a first click it is unsure of.",
-      "info",
-    );
+    const shown = await edits.nextReading(place, size);
+    if (shown) session.notice(`Reading ${shown.place} of ${shown.count}.`, "info");
   }
 
   /** Have the refiner draw what the mask was roughly painted over. */

@@ -64,7 +64,7 @@ export class Display {
     const { session, edits, notices } = this.#parts;
     const { problem } = edits;
     if (!problem) {
-      notices.showRecovered(edits.recovered);
+      notices.showRecovered(edits.recovery.offered);
       return;
     }
     const { clipId, first, last, ...edit } = problem.edit;

@@ -111,8 +111,8 @@ class Canvas {
       retry: () => this.#actions.retryUnsaved(),
       discard: () => this.#actions.discardUnsaved(),
       show: () => this.#actions.showUnsaved(),
-      save: () => edits.takeRecovered(),
-      forget: () => edits.dropRecovered(),
+      save: () => edits.recovery.take(),
+      forget: () => edits.recovery.drop(),
     });
     this.#screen = new Screen({
       ...this.#parts,

@@ -15,6 +15,7 @@
  */
 
 import { FirstTargets, needsTarget } from "./first_target.js";
+import { nextReading } from "./next_reading.js";
 import { OpenMasks } from "./open_masks.js";
 import {
   changed,
@@ -39,7 +40,6 @@ export class Edits extends EventTarget {
   #session;
   #masks;
   #firstTargets;
-  #recovery;
   #waiting;
   #readings = new Readings();
   /** @type {Edit[]} */
@@ -69,8 +69,10 @@ export class Edits extends EventTarget {
     this.#waiting = new Waiting(this, { queue, isUnreachable: () => this.#unreachable !== "" });
     this.#firstTargets = new FirstTargets(api, (...made) => this.#giveTarget(...made));
     const kept = { storage, workspace: () => session.workspaceId };
-    this.#recovery = new Recovery(kept, {
+    /** The queue beyond the page. */
+    this.recovery = new Recovery(kept, {
       queue,
+      restored: (edits) => this.#restore(edits),
       changed: () => this.#say(),
       failed: (error) =>
         session.notice(
@@ -136,7 +138,7 @@ export class Edits extends EventTarget {
     const { queue, edit } = queued(this.#queue, { ...wanted, ...way, targetId });
     const asked = this.#waiting.ask(edit.id);
     this.#setQueue(queue, [edit]);
-    this.#recovery.put(edit);
+    this.recovery.put(edit);
     this.#pump();
     return asked;
   }
@@ -156,6 +158,13 @@ export class Edits extends EventTarget {
     return reply?.changed ?? null;
   }
 
+  /** Put the refiner's next reading of a frame's last click in place of the one shown. */
+  nextReading(place, size) {
+    const known = { edits: this, masks: this.#masks, readings: this.#readings };
+    const refuse = (sentence) => this.#session.notice(sentence, "info");
+    return nextReading(place, size, known, refuse).catch((error) => refuse(error.message));
+  }
+
   #setQueue(queue, shown) {
     this.#queue = queue;
     this.#masks.showQueue(shown);
@@ -167,7 +176,7 @@ export class Edits extends EventTarget {
       ? this.#queue.length
       : this.#queue.filter(({ failure }) => failure).length;
     const waiting = this.#queue.length - kept;
-    this.#session.setEdits({ waiting, kept: kept + this.recovered.length });
+    this.#session.setEdits({ waiting, kept: kept + this.recovery.offered.length });
     this.dispatchEvent(new CustomEvent("queue"));
   }
 
@@ -208,7 +217,7 @@ export class Edits extends EventTarget {
   }
 
   async #land(edit, { masks, frames, reply }) {
-    await Promise.all([...frames].map(([targetId, which]) => this.#masks.refresh(targetId, which)));
+    await this.#readAgain(frames);
     this.#unreachable = "";
     // Mask and queue change in one step: in between, the edit would be drawn twice or not at all.
     this.#queue = without(this.#queue, [edit.id]);
@@ -219,6 +228,22 @@ export class Edits extends EventTarget {
     this.#session.noteSaved();
     for (const mask of masks) this.#tell(edit, edit.targetId, [mask.frameIndex]);
     for (const [targetId, which] of frames) this.#tell(edit, targetId, which);
+  }
+
+  /**
+   * Read what an edit changed. While the server cannot be asked the edit stays, and is asked for
+   * again with it: without it an older mask would be shown as saved.
+   */
+  async #readAgain(frames) {
+    const reads = [...frames].map(async ([targetId, which]) => {
+      try {
+        await this.#masks.readAgain(targetId, which);
+      } catch (error) {
+        if (meetsAny(error)) throw error;
+        this.#session.notice(error.message, "error"); // the target was removed meanwhile
+      }
+    });
+    await Promise.all(reads);
   }
 
   /** Tell the page's other parts what was saved here. */
@@ -248,13 +273,20 @@ export class Edits extends EventTarget {
     }
     this.#change(edit.id, { sending: false, failure: { reason, message: error.message } });
     const failed = this.#queue.find(({ id }) => id === edit.id);
-    this.#recovery.put(failed);
+    this.recovery.put(failed);
   }
 
   /** Forget edits that are done or given up, here and in the journal. */
   #forget(edits, reply = null) {
     this.#waiting.answer(edits, reply);
-    this.#recovery.remove(edits);
+    this.recovery.remove(edits);
+  }
+
+  /** Edits that were made before are sent again. */
+  #restore(edits) {
+    const again = edits.map((edit) => ({ ...edit, tried: true, sending: false }));
+    this.#setQueue([...again, ...this.#queue], again);
+    this.#pump();
   }
 
   // -- a target for the first edit -------------------------------------------------------------
@@ -291,7 +323,7 @@ export class Edits extends EventTarget {
     const waiting = this.#withoutTarget(clipId);
     for (const { id } of waiting) this.#queue = changed(this.#queue, id, { targetId });
     const given = this.#queue.filter((edit) => waiting.some(({ id }) => id === edit.id));
-    for (const edit of given) this.#recovery.put({ ...edit, sending: false });
+    for (const edit of given) this.recovery.put({ ...edit, sending: false });
     this.#masks.begin(clipId, targetId);
     this.#masks.showQueue([...waiting, ...given]);
     this.#choose(clipId, targetId);
@@ -379,58 +411,10 @@ export class Edits extends EventTarget {
     return preview(this.#api, targetId, frameIndex, body);
   }
 
-  // -- beyond the page -------------------------------------------------------------------------
-
-  /**
-   * Keep the queue in a journal, and take from it what this page had before it was reloaded.
-   *
-   * @param {import("./journal.js").Journal | null} journal null: the browser keeps none
-   */
-  async keepIn(journal) {
-    this.#restore(await this.#recovery.keepIn(journal));
-  }
-
-  #restore(edits) {
-    const again = edits.map((edit) => ({ ...edit, tried: true, sending: false }));
-    this.#setQueue([...again, ...this.#queue], again);
-    this.#pump();
-  }
-
-  /** Edits of pages that are gone, which the store never acknowledged. */
-  get recovered() {
-    return this.#recovery.offered;
-  }
-
-  /** Look again for edits of pages that are gone: one may have died beside this page. */
-  lookForRecovered() {
-    return this.#recovery.look();
-  }
-
-  /** Save what another page left, as if it had been drawn here. */
-  async takeRecovered() {
-    this.#restore(await this.#recovery.take());
-  }
-
-  /** Give up what another page left. */
-  async dropRecovered() {
-    await this.#recovery.drop();
-    this.#say();
-  }
-
-  /** The page goes: nothing after this moment is sure to run. */
-  leave() {
-    this.#recovery.leave();
-  }
-
-  /** The page did not go after all. */
-  stay() {
-    this.#recovery.stay();
-  }
-
   /** Stop trying; the page is left. */
   close() {
     clearTimeout(this.#retryTimer);
-    this.#recovery.close();
+    this.recovery.close();
   }
 }
 

@@ -108,21 +108,26 @@ export class OpenMasks {
   /**
    * Read frames (null: all) of a target again; older replies lose against newer masks.
    *
-   * @returns {Promise<boolean>} whether they were read
+   * @returns {Promise<boolean>} whether they were read; what was wrong is said
    */
   async refresh(targetId, frames) {
     if (!this.#targets.has(targetId) || targetId === null) return false;
     try {
-      this.arrive(targetId, await read(this.#api, targetId, frames));
+      await this.readAgain(targetId, frames);
     } catch (error) {
       if (this.#targets.has(targetId)) this.#failed(error);
       return false;
     }
-    if (frames === null) {
-      this.#loading.set(targetId, Promise.resolve(true));
-      this.#read.add(targetId);
-    }
     return true;
+  }
+
+  /** As `refresh`, and rejects where they cannot be read. */
+  async readAgain(targetId, frames) {
+    if (!this.#targets.has(targetId)) return;
+    this.arrive(targetId, await read(this.#api, targetId, frames));
+    if (frames !== null || !this.#targets.has(targetId)) return;
+    this.#loading.set(targetId, Promise.resolve(true));
+    this.#read.add(targetId);
   }
 
   /** Everything may have changed. */

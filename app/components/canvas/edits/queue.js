@@ -16,13 +16,16 @@
  * @typedef {object} Order what the person wants done
  * @property {"stroke" | "clicks" | "reading" | "redraw" | "verify" | "clear" | "accept" | "undo"
  *   | "redo"} kind
- * @property {"target" | "ignore"} [layer] of a stroke
+ * @property {"target" | "ignore"} [layer] of a stroke or a reading
  * @property {0 | 1} [value] of a stroke
  * @property {Uint32Array} [touched] pixels of a stroke, as runs
  * @property {string} [tool] of a stroke: "stroke" or "lasso"
  * @property {{width: number, height: number}} [size] of the frames
  * @property {Click[]} [clicks] all clicks in force on the frame
  * @property {import("../brush.js").Rect} [box] begins a new series of clicks
+ * @property {Uint32Array} [runs] of a reading, the whole mask
+ * @property {number} [seen] version that a reading takes the place of
+ * @property {{place: number, count: number}} [reading] which one of how many, from 1
  * @property {boolean} [verified]
  * @property {boolean} [empty] the target is not to be seen there
  * @property {number} [draftId] of the draft accepted

@@ -37,10 +37,10 @@ export class Readings {
     return { runs: kept.runs[at], place: at + 1, count: kept.runs.length };
   }
 
-  /** The next reading was saved as `version`. */
-  chosen(targetId, frameIndex, version) {
+  /** The reading after the one of version `seen` was saved as `version`. */
+  chosen(targetId, frameIndex, seen, version) {
     const kept = this.#kept.get(`${targetId}/${frameIndex}`);
-    if (!kept) return;
+    if (kept?.version !== seen) return;
     kept.version = version;
     kept.at = (kept.at + 1) % kept.runs.length;
   }

@@ -15,6 +15,7 @@ export class Recovery {
   #stash;
   #unkept = new Map(); // id -> edit that the journal has not taken yet
   #queue;
+  #restored;
   #changed;
   #failed;
   /** @type {Journal | null} */
@@ -30,21 +31,22 @@ export class Recovery {
    *   moment is kept
    * @param {object} told
    * @param {() => Edit[]} told.queue the edits on their way
+   * @param {(edits: Edit[]) => void} told.restored edits are this page's from now on
    * @param {() => void} told.changed what is offered grew or shrank
    * @param {(error: Error) => void} told.failed the browser could not keep something
    */
-  constructor(kept, { queue, changed, failed }) {
+  constructor(kept, { queue, restored, changed, failed }) {
     this.#stash = kept;
     this.#queue = queue;
+    this.#restored = restored;
     this.#changed = changed;
     this.#failed = failed;
   }
 
   /**
-   * Keep the queue in a journal from now on.
+   * Keep the queue in a journal, and take from it what this page had before it was reloaded.
    *
    * @param {Journal | null} journal null: the browser keeps none
-   * @returns {Promise<Edit[]>} what this page had before it was reloaded
    */
   async keepIn(journal) {
     this.#journal = journal;
@@ -58,7 +60,7 @@ export class Recovery {
     clearInterval(this.#looking);
     if (journal) this.#looking = setInterval(() => this.look(), LOOK_EVERY_MS);
     const found = new Map([...own, ...last].map((edit) => [edit.id, edit]));
-    return this.#unknown([...found.values()].sort((a, b) => a.at - b.at));
+    this.#restored(this.#unknown([...found.values()].sort((a, b) => a.at - b.at)));
   }
 
   /** Keep an edit, or what has become of it. @param {Edit} edit */
@@ -107,16 +109,17 @@ export class Recovery {
     return edits.filter(({ id }) => !known.has(id));
   }
 
-  /** Make another page's edits this page's own. @returns {Promise<Edit[]>} */
+  /** Save what another page left, as if it had been drawn here. */
   async take() {
     const edits = (await this.#stillOffered()).map((edit) => ({ ...edit, failure: null }));
     for (const edit of edits) this.put(edit);
-    return edits;
+    this.#restored(edits);
   }
 
   /** Give up what another page left. */
   async drop() {
     this.remove(await this.#stillOffered());
+    this.#changed();
   }
 
   /** What was offered and nobody has decided on since: a page beside this one may have. */

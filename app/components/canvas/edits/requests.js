@@ -62,14 +62,12 @@ const KINDS = {
     return { masks: [mask], frames: new Map(), reply: true };
   },
 
-  /** Put the refiner's next reading of the last click in place of the one shown. */
-  reading: async (api, edit, { stored, readings }) => {
-    const { target } = await stored();
-    const next = readings.next(edit.targetId, edit.first, target.version);
-    if (!next) return { masks: [], frames: new Map(), reply: null };
-    const version = await saveMask(api, edit, "click", { ...target, runs: next.runs });
-    readings.chosen(edit.targetId, edit.first, version);
-    return { masks: [], frames: of(edit.targetId, [edit.first]), reply: next };
+  /** Put another reading of the last click in place of the one shown. */
+  reading: async (api, edit, { readings }) => {
+    const { layer, seen, runs } = edit;
+    const version = await saveMask(api, edit, "click", { layer, version: seen, runs });
+    readings.chosen(edit.targetId, edit.first, seen, version);
+    return { masks: [], frames: of(edit.targetId, [edit.first]), reply: edit.reading };
   },
 
   verify: async (api, edit) => {

@@ -11,12 +11,12 @@ let kept = false;
 session.addEventListener("ready", async () => {
   if (kept) return; // the server was asked again after a failure
   kept = true;
-  await edits.keepIn(await Journal.open(session.workspaceId));
+  await edits.recovery.keepIn(await Journal.open(session.workspaceId));
 });
 
 // What is not saved is kept by the browser, but only this page shows it: ask before it is left.
 globalThis.addEventListener?.("beforeunload", (event) => {
   if (edits.hasUnsaved()) event.preventDefault();
 });
-globalThis.addEventListener?.("pagehide", () => edits.leave());
-globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && edits.stay());
+globalThis.addEventListener?.("pagehide", () => edits.recovery.leave());
+globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && edits.recovery.stay());
