@@ -28,7 +28,8 @@ class Entry:
     """One engine.
 
     `loader` is "module:function"; a segmenter's is called with (device, weights path or None), a
-    refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do.
+    refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do; `note` is
+    a sentence or two on what it is good for.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Entry:
     download_bytes: int = 0
     gpu_gb: int = 0
     is_demo: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ _SAM2 = {
     "large": (898_083_611, "SAM 2.1 large"),
 }
 
+_DEMO_NOTE = "Trained on rendered clips; for trying the page, not for real footage."
+
 _ENTRIES: tuple[Entry, ...] = (
     Entry(
         "rem-demo",
@@ -64,6 +68,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.weights:load_demo_rem",
         is_demo=True,
+        note=_DEMO_NOTE,
     ),
     Entry(
         "rem",
@@ -81,6 +86,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.segmenters.vdit_demo:load",
         is_demo=True,
+        note=_DEMO_NOTE,
     ),
     Entry(
         "vdit",
@@ -108,6 +114,16 @@ _ENTRIES: tuple[Entry, ...] = (
             download_bytes=size_bytes,
         )
         for size, (size_bytes, title) in _SAM2.items()
+    ),
+    Entry(
+        "edgetam",
+        "refiner",
+        "EdgeTAM",
+        "Apache-2.0",
+        "model.refiners.edgetam:load",
+        download_bytes=55_900_000,
+        note="Light: a frame costs a sixth of what it costs SAM 2.1 tiny at the same size, so that "
+        "a CPU keeps up; its masks are a little worse.",
     ),
 )
 

@@ -19,6 +19,7 @@ REM_REPOSITORY = "anuragba/refereverything"
 BASE_REPOSITORY = "ali-vilab/text-to-video-ms-1.7b"
 VDIT_REPOSITORY = "buxiangzhiren/VD-IT"
 WORDS_REPOSITORY = "roberta-base"
+EDGETAM_REPOSITORY = "yonigozlan/EdgeTAM-hf"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ _NEEDS = {
         Need(VDIT_REPOSITORY, _CHECKPOINTS, is_checkpoint=True),
         Need(WORDS_REPOSITORY, ("config.json", "vocab.json", "merges.txt", "tokenizer*.json")),
     ),
+    "edgetam": (Need(EDGETAM_REPOSITORY, ("model.safetensors",), is_checkpoint=True),),
     **{
         f"sam2.1-{size}": (
             Need(

@@ -101,7 +101,7 @@ def stretched(logits: Logits, size: Size) -> Logits:
     return cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def shrunk_share(mask: Mask, side: int) -> Logits:
+def cell_shares(mask: Mask, side: int) -> Logits:
     """The share, 0 to 1, of each of (side, side) cells that a mask (H, W) fills."""
     require_mask(mask)
     return cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)

@@ -24,8 +24,8 @@ from model.refiners.memory_network import (
     IMAGENET_MEAN,
     PictureFeatures,
     Remembered,
+    cell_shares,
     multiplies_half,
-    shrunk_share,
     squeezed,
     stretched,
 )
@@ -139,13 +139,13 @@ class Sam2Network:
     def logits_of(self, mask: Mask, embedding: PictureFeatures) -> Logits:
         """As `PromptNetwork.logits_of`."""
         require_mask(mask, embedding.size)
-        share = shrunk_share(mask, self._network.image_size // 4)
+        share = cell_shares(mask, self._network.image_size // 4)
         return np.asarray((2 * share - 1) * CERTAIN, dtype=np.float32)
 
     @torch.inference_mode()
     def remember(self, frame_index: int, embedding: PictureFeatures, mask: Mask) -> Remembered:
         """As `MemoryNetwork.remember`."""
-        share = shrunk_share(mask, self._network.image_size)
+        share = cell_shares(mask, self._network.image_size)
         settled = torch.from_numpy(share >= 0.5).to(self._device)[None, None].float()
         return self._step(frame_index, embedding, settled, {}, {}, backwards=False)
 
