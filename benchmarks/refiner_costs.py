@@ -15,6 +15,7 @@ import torch
 from app.workers.process import Priority, Steps, Tasks
 from app.workers.worker import Worker
 from model.refiner import MaskPropagator
+from model.refiners import edgetam
 from model.refiners.mobile_sam_refiner import load as load_mobile_sam
 from model.refiners.sam2_refiner import CPU_IMAGE_SIZE, untrained
 from video_types import Click, Frame, Mask
@@ -30,6 +31,8 @@ _LOADERS: Mapping[str, Callable[[str], Any]] = {
     "mobile-sam": load_mobile_sam,
     "sam2.1-tiny": untrained,
     "sam2.1-tiny-512": lambda device: untrained(device, image_size=512),
+    "edgetam": edgetam.untrained,
+    "edgetam-512": lambda device: edgetam.untrained(device, image_size=512),
 }
 
 
@@ -90,10 +93,11 @@ def print_memory(device: str, length: int) -> None:
 
 
 def print_speed(device: str) -> None:
-    """Frames a second of propagation, SAM 2.1 tiny eager and compiled, and memory."""
+    """Frames a second of propagation, and memory; SAM 2.1 tiny eager and compiled."""
     image_size = CPU_IMAGE_SIZE if device == "cpu" else 1024
     loaders: list[Callable[[], MaskPropagator]] = [
         lambda: load_mobile_sam(device),
+        lambda: edgetam.untrained(device, image_size=image_size),
         lambda: untrained(device, image_size=image_size),
         lambda: untrained(device, image_size=image_size, compiled=True),
     ]

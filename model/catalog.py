@@ -28,7 +28,9 @@ class Entry:
     """One engine.
 
     `loader` is "module:function"; a segmenter's is called with (device, weights path or None), a
-    refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do.
+    refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do; `note` is
+    a sentence or two on what it is good for.  `carried` says that a refiner draws and carries what
+    the segmenter finds; see `carrier`.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Entry:
     download_bytes: int = 0
     gpu_gb: int = 0
     is_demo: bool = False
+    note: str = ""
+    carried: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ _SAM2 = {
     "large": (898_083_611, "SAM 2.1 large"),
 }
 
+_DEMO_NOTE = "Trained on rendered clips; for trying the page, not for real footage."
+
 _ENTRIES: tuple[Entry, ...] = (
     Entry(
         "rem-demo",
@@ -64,6 +70,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.weights:load_demo_rem",
         is_demo=True,
+        note=_DEMO_NOTE,
     ),
     Entry(
         "rem",
@@ -81,6 +88,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.segmenters.vdit_demo:load",
         is_demo=True,
+        note=_DEMO_NOTE,
     ),
     Entry(
         "vdit",
@@ -90,6 +98,17 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.weights:load_official_vdit",
         download_bytes=10_500_000_000,
         gpu_gb=80,
+    ),
+    Entry(
+        "grounding-dino",
+        "segmenter",
+        "Grounding DINO",
+        "Apache-2.0",
+        "model.segmenters.box_segmenter:load",
+        download_bytes=689_000_000,
+        note="Finds a box by words on a few frames; a refiner draws what is in it and carries it. "
+        "Sees single frames: words for motion do not help it.",
+        carried=True,
     ),
     Entry(
         "mobile-sam",
@@ -108,6 +127,16 @@ _ENTRIES: tuple[Entry, ...] = (
             download_bytes=size_bytes,
         )
         for size, (size_bytes, title) in _SAM2.items()
+    ),
+    Entry(
+        "edgetam",
+        "refiner",
+        "EdgeTAM",
+        "Apache-2.0",
+        "model.refiners.edgetam:load",
+        download_bytes=55_900_000,
+        note="Light: a frame costs a sixth of what it costs SAM 2.1 tiny at the same size, so that "
+        "a CPU keeps up; its masks are a little worse.",
     ),
 )
 
@@ -149,6 +178,15 @@ def state(name: str, device: str = "auto", weights: Path | None = None) -> Entry
     module = one.loader.partition(":")[0]
     if find_spec(module) is None:
         return EntryState(False, "not part of this version yet")
+    refiner = carrier(name)
+    if refiner is not None:
+        if refiner not in [other.name for other in _ENTRIES if other.kind == "refiner"]:
+            return EntryState(False, f"there is no refiner called {refiner!r} to draw for it")
+        drawing = state(refiner, device)
+        if not drawing.ready:
+            return EntryState(
+                False, f"{entry(refiner).title}, which draws for it: {drawing.sentence}"
+            )
     if weights is not None:
         there = weights.exists()
         return EntryState(there, "ready" if there else f"its weights are not at {weights}")
@@ -172,13 +210,31 @@ def state(name: str, device: str = "auto", weights: Path | None = None) -> Entry
     return EntryState(True, "ready")
 
 
+def carrier(name: str) -> str | None:
+    """The refiner that draws and carries what the segmenter called `name` finds; None for those
+    that draw themselves.
+
+    MobileSAM, or the one named in REFSCRIBE_<NAME>_REFINER.
+    """
+    one = entry(name)
+    variable = _variable(one.name.partition(":")[0]) + "_REFINER"
+    return os.environ.get(variable) or "mobile-sam" if one.carried else None
+
+
 def weights_path(name: str) -> Path | None:
     """The engine's checkpoint: named by REFSCRIBE_<NAME>, or in the Hugging Face cache."""
-    variable = "REFSCRIBE_" + name.replace(".1-", "_").replace("-", "_").upper()
-    named = os.environ.get(variable)
+    named = os.environ.get(_variable(name))
     if named:
         return Path(named) if Path(named).exists() else None
     return hub.cached_checkpoint(name)
+
+
+def _variable(name: str) -> str:
+    """
+    >>> _variable("sam2.1-base-plus"), _variable("grounding-dino")
+    ('REFSCRIBE_SAM2_BASE_PLUS', 'REFSCRIBE_GROUNDING_DINO')
+    """
+    return "REFSCRIBE_" + name.replace(".1-", "_").replace("-", "_").upper()
 
 
 def _size(size_bytes: int) -> str:

@@ -19,6 +19,14 @@ REM_REPOSITORY = "anuragba/refereverything"
 BASE_REPOSITORY = "ali-vilab/text-to-video-ms-1.7b"
 VDIT_REPOSITORY = "buxiangzhiren/VD-IT"
 WORDS_REPOSITORY = "roberta-base"
+GROUNDING_DINO_REPOSITORY = "IDEA-Research/grounding-dino-tiny"
+GROUNDING_DINO_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+EDGETAM_REPOSITORY = "yonigozlan/EdgeTAM-hf"
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,12 @@ _NEEDS = {
         Need(VDIT_REPOSITORY, _CHECKPOINTS, is_checkpoint=True),
         Need(WORDS_REPOSITORY, ("config.json", "vocab.json", "merges.txt", "tokenizer*.json")),
     ),
+    "grounding-dino": (
+        # The same weights stand beside it in a form that can hold code.
+        Need(GROUNDING_DINO_REPOSITORY, ("model.safetensors",), is_checkpoint=True),
+        Need(GROUNDING_DINO_REPOSITORY, GROUNDING_DINO_FILES),
+    ),
+    "edgetam": (Need(EDGETAM_REPOSITORY, ("model.safetensors",), is_checkpoint=True),),
     **{
         f"sam2.1-{size}": (
             Need(

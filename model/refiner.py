@@ -1,6 +1,7 @@
 """What the app may ask of a refiner: a mask from clicks on one frame, and masks carried to others.
 
-MobileSAM with optical flow is one refiner and is always at hand; SAM2 is another.
+MobileSAM with optical flow is one refiner and is always at hand; networks with a memory, such as
+SAM 2.1 and EdgeTAM, are others.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class ExpressionReport:
 
 
 class TextSegmenter(Protocol):
-    """Finds the target an expression refers to.  REM and VD-IT are two of these."""
+    """Finds the target an expression refers to.  REM and Grounding DINO are two of these."""
 
     name: str
     weights_hash: str

@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from model.catalog import DEMO, entry, weights_path
+from model.catalog import DEMO, carrier, entry, weights_path
 from model.segmenter import ModelError
 
 DEMO_FILE = "weights.safetensors"
@@ -29,7 +29,7 @@ def checkpoint_in(path: Path) -> Path:
 
 
 def weight_file(name: str, weights: Path | None = None) -> Path:
-    """The file that a segmenter's `weights_hash` is the hash of, once it is loaded.
+    """The file a segmenter takes its weights from.
 
     `weights` is where its weights were said to be; None for the usual places.
 
@@ -43,6 +43,21 @@ def weight_file(name: str, weights: Path | None = None) -> Path:
     if found is None:
         raise ModelError(f"The weights of {name} are not here.")
     return checkpoint_in(found)
+
+
+def weights_hash(name: str, weights: Path | None = None) -> str:
+    """A segmenter's `weights_hash` as it will be once it is loaded, and as `hash_with` has it.
+
+    Raises:
+        ModelError: its weights are not there.
+    """
+    return hash_with(weight_file(name, weights), carrier(name))
+
+
+def hash_with(file: Path, refiner: str | None) -> str:
+    """What tells a segmenter's weights from others: its file's SHA-256, and the refiner it has
+    draw for it, if any."""
+    return file_hash(file) + (f"+{refiner}" if refiner else "")
 
 
 def file_hash(path: Path) -> str:

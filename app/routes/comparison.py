@@ -186,14 +186,14 @@ def _finished(
 
     A file of weights is hashed only where there is a draft to compare with.
     """
-    from model.weight_files import file_hash, weight_file
+    from model.weight_files import weights_hash
 
     whole = [
         draft for draft in alike if draft.state == "done" and draft.frames_done == clip.frame_count
     ]
     if not whole:
         return None
-    weights = file_hash(weight_file(segmenter, services.settings.weights_for(segmenter)))
+    weights = weights_hash(segmenter, services.settings.weights_for(segmenter))
     return next((draft for draft in whole if draft.weights_hash == weights), None)
 
 

@@ -9,25 +9,30 @@ a caller holds what it needs and drops the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from model.checkpoint import load_strictly, read_tensors
+from model.refiners.memory_network import (
+    CERTAIN,
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    PictureFeatures,
+    Remembered,
+    cell_shares,
+    multiplies_half,
+    squeezed,
+    stretched,
+)
 from model.refiners.prompt_network import Decoded, Logits
 from model.segmenter import ModelError
-from video_types import Box, Frame, Mask, Size, require_frame, require_mask
+from video_types import Box, Frame, Mask, require_mask
 
-MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
-CERTAIN = 10.0
-"""Logit the network itself gives to the inside of a mask it is handed, and minus it outside."""
 NO_LIMIT = 10**9
 """The network asks for the clip's length only to bound how far back it looks."""
 
@@ -39,27 +44,8 @@ CONFIGURATIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Sam2Features:
-    """One picture as the decoder sees it: `levels`, each (1, C, h, w), finest first, in half
-    precision where the device multiplies it; `size` is the picture's (H, W)."""
-
-    levels: tuple[Tensor, ...]
-    size: Size
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """What the network keeps of a frame: `entry` in its own form, and its low-resolution
-    `logits` (h, w) with the chance, 0 to 1, that the target is in view."""
-
-    entry: dict[str, Any]
-    logits: Logits
-    in_view: float
-
-
 class Sam2Network:
-    """The network with its weights on one device.  A PromptNetwork."""
+    """The network with its weights on one device.  A MemoryNetwork."""
 
     finer_views = False
 
@@ -69,45 +55,38 @@ class Sam2Network:
         if compiled:  # the encoder is most of the work, and its input never changes size
             self._network.image_encoder.forward = torch.compile(self._network.image_encoder.forward)
         self._device = torch.device(device)
-        self._half = self._device.type == "cuda" or (
-            self._device.type == "cpu"
-            and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-        )
+        self._half = multiplies_half(self._device)
         self._positions: Tensor | None = None
         self._memory_positions: list[Tensor] | None = None
 
     @property
     def frames_remembered(self) -> int:
-        """How many frames back the network can look; older memory is of no use."""
+        """As `MemoryNetwork.frames_remembered`."""
         return max(self._network.num_maskmem, self._network.max_obj_ptrs_in_encoder)
 
     @torch.inference_mode()
-    def embed(self, picture: Frame) -> Sam2Features:
+    def embed(self, picture: Frame) -> PictureFeatures:
         """The features of `picture`, (H, W, 3)."""
-        require_frame(picture)
-        side = self._network.image_size
-        shrinks = max(picture.shape[:2]) > side
-        squeezed = cv2.resize(
-            picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        pixels = torch.from_numpy(squeezed).to(self._device).permute(2, 0, 1)[None].float() / 255
-        mean, deviation = (
-            torch.tensor(values, device=self._device).view(1, 3, 1, 1)
-            for values in (MEAN, DEVIATION)
+        pixels = squeezed(
+            picture,
+            self._network.image_size,
+            self._device,
+            mean=IMAGENET_MEAN,
+            deviation=IMAGENET_DEVIATION,
         )
         with self._precision():
-            found = self._network.forward_image((pixels - mean) / deviation)
+            found = self._network.forward_image(pixels)
         levels = found["backbone_fpn"][-self._network.num_feature_levels :]
         if self._positions is None:
             self._positions = found["vision_pos_enc"][-1].flatten(2).permute(2, 0, 1)
         kept = torch.bfloat16 if self._half else torch.float32
         height, width = picture.shape[:2]
-        return Sam2Features(tuple(level.to(kept) for level in levels), (height, width))
+        return PictureFeatures(tuple(level.to(kept) for level in levels), (height, width))
 
     @torch.inference_mode()
     def decode(
         self,
-        embedding: Sam2Features,
+        embedding: PictureFeatures,
         *,
         points: npt.NDArray[np.floating[Any]] | None = None,
         positive: npt.NDArray[np.bool_] | None = None,
@@ -153,22 +132,20 @@ class Sam2Network:
             )
         return Decoded(masks[0].float().cpu().numpy(), scores[0].float().cpu().numpy())
 
-    def to_picture(self, logits: Logits, embedding: Sam2Features) -> Logits:
+    def to_picture(self, logits: Logits, embedding: PictureFeatures) -> Logits:
         """As `PromptNetwork.to_picture`."""
         return stretched(logits, embedding.size)
 
-    def logits_of(self, mask: Mask, embedding: Sam2Features) -> Logits:
+    def logits_of(self, mask: Mask, embedding: PictureFeatures) -> Logits:
         """As `PromptNetwork.logits_of`."""
         require_mask(mask, embedding.size)
-        side = self._network.image_size // 4
-        share = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+        share = cell_shares(mask, self._network.image_size // 4)
         return np.asarray((2 * share - 1) * CERTAIN, dtype=np.float32)
 
     @torch.inference_mode()
-    def remember(self, frame_index: int, embedding: Sam2Features, mask: Mask) -> Remembered:
-        """What the network keeps of a frame whose `mask` (H, W) is settled."""
-        side = self._network.image_size
-        share = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    def remember(self, frame_index: int, embedding: PictureFeatures, mask: Mask) -> Remembered:
+        """As `MemoryNetwork.remember`."""
+        share = cell_shares(mask, self._network.image_size)
         settled = torch.from_numpy(share >= 0.5).to(self._device)[None, None].float()
         return self._step(frame_index, embedding, settled, {}, {}, backwards=False)
 
@@ -176,19 +153,19 @@ class Sam2Network:
     def track(
         self,
         frame_index: int,
-        embedding: Sam2Features,
+        embedding: PictureFeatures,
         settled: Mapping[int, Remembered],
         passed: Mapping[int, Remembered],
         *,
         backwards: bool,
     ) -> Remembered:
-        """The target on a frame, given the `settled` frames and those just `passed`."""
+        """As `MemoryNetwork.track`."""
         return self._step(frame_index, embedding, None, settled, passed, backwards=backwards)
 
     def _step(
         self,
         frame_index: int,
-        embedding: Sam2Features,
+        embedding: PictureFeatures,
         mask: Tensor | None,
         settled: Mapping[int, Remembered],
         passed: Mapping[int, Remembered],
@@ -225,11 +202,6 @@ class Sam2Network:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
-
-
-def stretched(logits: Logits, size: Size) -> Logits:
-    """Square logits (h, h) -> (H, W), bilinear."""
-    return cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def build(size: str, *, image_size: int = 1024, changes: Mapping[str, Any] | None = None) -> Any:

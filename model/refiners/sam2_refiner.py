@@ -3,147 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
 
-import numpy as np
 import torch
-from cachetools import LRUCache
 
 from model import catalog
-from model.postprocess import fill_holes
-from model.refiner import Propagated
-from model.refiners.click_series import ClickSeries
-from model.refiners.propagation import Anchors, propagate
-from model.refiners.sam2_network import (
-    Remembered,
-    Sam2Features,
-    Sam2Network,
-    build,
-    load_network,
-    stretched,
-)
+from model.refiners.memory_refiner import MemoryRefiner
+from model.refiners.sam2_network import Sam2Network, build, load_network
 from model.segmenter import ModelError
-from video_types import Frame, Mask
 
-FEATURES_KEPT = 32
-"""Pictures whose features are kept, 8 MB each in half precision at 1024 pixels."""
-ANCHORS_USED = 4
-ANCHORS_REMEMBERED = 2 * ANCHORS_USED
-"""0.5 MB each; those far behind are of no use to the chains to come."""
-HOLE_SHARE = 0.002
-"""Of the target's area: smaller holes in a propagated mask are the network's, not the target's."""
 CPU_IMAGE_SIZE = 512
 """Propagating at 1024 pixels takes over 4 s a frame on two cores, at 512 a sixth of that."""
 COMPILE_VARIABLE = "REFSCRIBE_SAM2_COMPILE"
 
 
-class Sam2Refiner(ClickSeries[Sam2Features]):
-    """A Refiner.  Not safe to call from two threads at once."""
-
-    def __init__(self, name: str, network: Sam2Network) -> None:
-        super().__init__(network, kept=FEATURES_KEPT)
-        self.name = name
-        self._sam2 = network
-
-    def propagate(
-        self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
-    ) -> Iterator[Propagated | None]:
-        """As `MaskPropagator.propagate`.
-
-        Every anchor conditions the network, so a correction counts on its own frame and on
-        all others whenever masks are propagated again.
-        """
-        remembered: LRUCache[int, Remembered] = LRUCache(ANCHORS_REMEMBERED)
-
-        def begin(settled: Anchors, anchor: int) -> Generator[None, None, Sam2Follower]:
-            used: dict[int, Remembered] = {}
-            for index in settled.nearest(anchor, ANCHORS_USED):
-                found = remembered.get(index)
-                if found is None:
-                    if used:
-                        yield
-                    frame = frames[index]
-                    embedding = self._sam2.embed(frame)
-                    found = self._sam2.remember(index, embedding, settled.mask(index, frame))
-                    remembered[index] = found
-                used[index] = found
-            seen = any(settled.holds_target(index) for index in used)
-            return Sam2Follower(self._sam2, anchor, used, target_known=seen)
-
-        return propagate(frames, anchors, targets=targets, begin=begin)
-
-
-class Sam2Follower:
-    """Follows the target away from one frame.  A Chain of `model.refiners.propagation`."""
-
-    def __init__(
-        self,
-        network: Sam2Network,
-        anchor: int,
-        settled: Mapping[int, Remembered],
-        *,
-        target_known: bool,
-    ) -> None:
-        self._network = network
-        self._anchor = anchor
-        self._settled = settled
-        self._target_known = target_known
-        self.passed: dict[int, Remembered] = {}
-
-    def step(self, frame_index: int, frame: Frame) -> tuple[Mask, float]:
-        """The mask on the next frame, (H, W), and the confidence in it."""
-        height, width = frame.shape[:2]
-        if not self._target_known:
-            return np.zeros((height, width), dtype=bool), 1.0
-        found = self._network.track(
-            frame_index,
-            self._network.embed(frame),
-            self._settled,
-            self.passed,
-            backwards=frame_index < self._anchor,
-        )
-        self.passed[frame_index] = found
-        while len(self.passed) > self._network.frames_remembered:
-            del self.passed[next(iter(self.passed))]
-        logits = stretched(found.logits, (height, width))
-        mask = np.asarray(logits > 0)
-        mask = fill_holes(mask, largest=int(HOLE_SHARE * mask.sum()))
-        loose = int((logits > -1).sum())
-        steady = int((logits > 1).sum()) / loose if loose else 1.0
-        return mask, steady * max(found.in_view, 1 - found.in_view)
-
-
-def load_tiny(device: str) -> Sam2Refiner:
+def load_tiny(device: str) -> MemoryRefiner:
     """SAM 2.1 tiny; raises ModelError where its weights are missing."""
     return _load("tiny", device)
 
 
-def load_small(device: str) -> Sam2Refiner:
+def load_small(device: str) -> MemoryRefiner:
     """SAM 2.1 small; raises ModelError where its weights are missing."""
     return _load("small", device)
 
 
-def load_base_plus(device: str) -> Sam2Refiner:
+def load_base_plus(device: str) -> MemoryRefiner:
     """SAM 2.1 base+; raises ModelError where its weights are missing."""
     return _load("base-plus", device)
 
 
-def load_large(device: str) -> Sam2Refiner:
+def load_large(device: str) -> MemoryRefiner:
     """SAM 2.1 large; raises ModelError where its weights are missing."""
     return _load("large", device)
 
 
 def untrained(
     device: str = "cpu", *, image_size: int = 1024, compiled: bool = False
-) -> Sam2Refiner:
+) -> MemoryRefiner:
     """SAM 2.1 tiny with random weights: draws nonsense at the true cost, for benchmarks."""
     torch.manual_seed(0)
     network = Sam2Network(build("tiny", image_size=image_size), device, compiled=compiled)
     how = "untrained, compiled" if compiled else "untrained"
-    return Sam2Refiner(f"sam2.1-tiny at {image_size} pixels, {how}", network)
+    return MemoryRefiner(f"sam2.1-tiny at {image_size} pixels, {how}", network)
 
 
-def _load(size: str, device: str) -> Sam2Refiner:
+def _load(size: str, device: str) -> MemoryRefiner:
     name = f"sam2.1-{size}"
     weights = catalog.weights_path(name)
     if weights is None:
@@ -155,4 +58,4 @@ def _load(size: str, device: str) -> Sam2Refiner:
     image_size = CPU_IMAGE_SIZE if device == "cpu" else 1024
     compiled = bool(os.environ.get(COMPILE_VARIABLE))
     network = load_network(size, weights, device, image_size=image_size, compiled=compiled)
-    return Sam2Refiner(name, network)
+    return MemoryRefiner(name, network)

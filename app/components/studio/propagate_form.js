@@ -5,7 +5,7 @@
 import { api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
 import { keys } from "../shared/keys.js";
-import { reasonOf } from "./segment_form.js";
+import { aboutEngine, reasonOf } from "./engine_words.js";
 import { session } from "../shared/session.js";
 import { edits } from "../canvas/edits/the_edits.js";
 import { afterEdits } from "./waiting.js";
@@ -125,7 +125,9 @@ export function mountPropagateState(root) {
       ? `Starts from the mask on frame ${session.frameIndex}. ${keys.keyOf("mark-in")} and ${keys.keyOf("mark-out")} set the frames.`
       : "";
     const reason = whyNotPropagate();
-    said.textContent = session.clip ? reason : "";
+    const engine = session.refiners.find((each) => each.name === session.refiner);
+    const waits = reason && session.clip && engine?.ready ? reason : "";
+    said.replaceChildren(...aboutEngine(engine), waits);
     const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(GO_BUTTON));
     if (button) {
       button.disabled = reason !== "";

@@ -5,7 +5,7 @@ import { comparison } from "../shared/the_comparison.js";
 import { ANNOTATION, MOST_RUNS } from "../shared/comparison.js";
 import { element } from "../shared/dom.js";
 import { count } from "../shared/words.js";
-import { reasonOf } from "./segment_form.js";
+import { reasonOf } from "./engine_words.js";
 import { session } from "../shared/session.js";
 import { readSeed } from "./seed.js";
 
@@ -65,7 +65,7 @@ export function mountRunMore() {
         session.segmenters.map((each) => ({
           name: `model:${each.name}`,
           words: each.title,
-          title: each.ready ? each.title : reasonOf(each),
+          title: each.ready ? each.note || each.title : reasonOf(each),
           enabled: each.ready,
           usual: each.name === session.segmenter || each.is_demo,
         })),

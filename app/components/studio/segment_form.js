@@ -4,6 +4,7 @@ import { api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
+import { aboutEngine, reasonOf } from "./engine_words.js";
 import { readSeed, saySeedProblem } from "./seed.js";
 
 export const RUN_BUTTON = "rs-run";
@@ -12,12 +13,6 @@ let running = false;
 /** The facts of the chosen segmenter, or undefined. */
 export function chosenSegmenter() {
   return session.segmenters.find((each) => each.name === session.segmenter);
-}
-
-/** An engine's reason as a sentence that stands by itself. */
-export function reasonOf(engine) {
-  const words = engine.sentence || "It cannot run here";
-  return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 }
 
 /** Why the segmenter cannot run now, as a sentence; "" when it can. */
@@ -82,19 +77,8 @@ export function mountSegmentState(root) {
   const draw = () => {
     const engine = chosenSegmenter();
     const reason = whyNotRun();
-    const chip = engine?.is_demo
-      ? [
-          element("span", { class: "rs-chip rs-demo" }, "demo"),
-          " Trained on rendered clips; for trying the page, not for real footage. ",
-        ]
-      : [];
-    const state =
-      engine && !engine.ready
-        ? element("span", { class: "rs-warning-text" }, reasonOf(engine))
-        : null;
-    const said =
-      state ?? (reason && session.clip ? element("span", { class: "rs-muted" }, reason) : null);
-    line.replaceChildren(...chip, ...(said ? [said] : []));
+    const said = reason && session.clip && engine?.ready ? reason : "";
+    line.replaceChildren(...aboutEngine(engine), element("span", { class: "rs-muted" }, said));
     const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(RUN_BUTTON));
     if (button) {
       button.disabled = reason !== "";

@@ -30,6 +30,7 @@ from tests.app.conftest import (
 )
 from tests.app.routes.test_masks import stroke
 from tests.app.routes.workers import connections, stopped
+from tests.model.segmenters import toy_grounding_dino
 
 
 def compare(server, clip, query):
@@ -308,6 +309,49 @@ def test_two_checkpoints_of_one_segmenter_are_two_runs(tmp_path, demo):
         assert second["title"].startswith("REM demo · finetuned")
     finally:
         stop_server(server)
+
+
+def test_grounding_dino_is_held_against_rem(tmp_path, demo):
+    """Toy weights of a person's own, offered as a further checkpoint."""
+    folder = toy_grounding_dino.write_toy(tmp_path / "toy-dino")
+    server = start_server(tmp_path / "w", "--weights", f"grounding-dino={folder}")
+    try:
+        offered = {one["name"]: one for one in server.get("/api/session")["segmenters"]}
+        assert offered["grounding-dino:toy-dino"]["ready"]
+        assert offered["grounding-dino:toy-dino"]["licence"] == "Apache-2.0"
+        assert "689 MB to fetch" in offered["grounding-dino"]["sentence"]
+        clip, runs = both_run(server, tmp_path, ["rem-demo", "grounding-dino:toy-dino"])
+        for one in runs:
+            assert one["title"].startswith(("REM demo", "Grounding DINO · toy-dino"))
+        again = run_of(server, clip, ["grounding-dino:toy-dino"])
+        assert again["queued"] == [], "the same weights and refiner are a run made before"
+        assert runs[1]["weights_hash"].endswith("+mobile-sam")
+    finally:
+        stop_server(server)
+
+
+def both_run(server, tmp_path, segmenters):
+    """A clip on which each of `segmenters` has been run, and what a comparison says of the runs."""
+    clip = server.add_clip(disc_video(tmp_path / "disc.mp4"))
+    target = server.add_target(clip["id"])
+    text = {"text": "the orange disc"}
+    server.ask(f"/api/targets/{target}/expressions", text)
+    queued = run_of(server, clip, segmenters)["queued"]
+
+    def states():
+        return [one["state"] for one in server.get(f"/api/clips/{clip['id']}")["drafts"]]
+
+    wait_for(lambda: set(states()) <= {"done", "failed"}, "every run", 300)
+    assert set(states()) == {"done"}, server.get("/api/jobs")["jobs"]
+    found = compare(server, clip, ",".join(f"draft:{one['draft_id']}" for one in queued))
+    assert len(found["agreement"]) == len(segmenters) * (len(segmenters) - 1) // 2
+    assert None not in found["agreement"][0]["j"]
+    return clip, found["runs"]
+
+
+def run_of(server, clip, segmenters):
+    (expression,) = server.get(f"/api/clips/{clip['id']}")["expressions"]
+    return run(server, clip, expression_ids=[expression["id"]], segmenters=segmenters).json()
 
 
 def test_runs_of_what_is_not_there_are_refused_and_start_nothing(server, clip, expression):

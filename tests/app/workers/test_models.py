@@ -12,6 +12,7 @@ from annotation_store import runs
 from annotation_store.frames import FrameStore
 from app.notices import RefusedError
 from app.settings import Settings
+from app.workers.messages import FrameFilled
 from app.workers.models import Loaded
 from app.workers.tasks import model_tasks
 from app.workers.worker import Priority, Worker
@@ -19,6 +20,7 @@ from model import catalog
 from model.segmenter import ModelError
 from tests.app.conftest import SIZE, disc, disc_x, picture
 from tests.app.workers import worker_tasks
+from tests.model.refiners import toy_edgetam
 from video_types import Click
 
 ENOUGH_S = 120
@@ -109,6 +111,41 @@ def test_a_name_that_no_engine_has_lets_go_of_none():
         loaded.get("no-such-thing")
 
     assert loaded.get("mobile-sam") is before
+
+
+def propagate(worker, refiner, anchors, targets):
+    """What arrived on each of `targets`."""
+    call = worker.submit(
+        "propagate",
+        Priority.PROPAGATION,
+        clip_id=CLIP,
+        frame_count=FRAMES,
+        size=SIZE,
+        refiner=refiner,
+        anchors={index: runs.encode(mask) for index, mask in anchors.items()},
+        targets=targets,
+    )
+    call.result(ENOUGH_S)
+    told = iter(lambda: call.take(0), None)
+    filled = [one.what for one in told if isinstance(one.what, FrameFilled)]
+    return {one.frame_index: runs.decode(one.rle, SIZE) for one in filled}
+
+
+def test_edgetam_answers_clicks_and_carries_masks(workspace_folder, monkeypatch):
+    """With toy weights, through the code that loads a person's own."""
+    folder = toy_edgetam.write_toy(workspace_folder / "edgetam")
+    monkeypatch.setitem(os.environ, "REFSCRIBE_EDGETAM", str(folder))
+    one = Worker("model", model_tasks, Settings(workspace_folder))
+    one.start()
+    try:
+        clicked = runs.decode(refine(one, "edgetam").rle, SIZE)
+        carried = propagate(one, "edgetam", {4: disc(disc_x(4), 60)}, [5, 6, 3])
+    finally:
+        one.stop()
+
+    assert clicked[60, int(disc_x(0))]
+    assert list(carried) == [5, 6, 3]
+    assert {mask.shape for mask in carried.values()} == {SIZE}
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def toy_models(folder: Path) -> Tasks:
     """The model worker's own tasks with a toy refiner, and how often it has encoded a picture."""
     from app.workers.models import Models
     from app.workers.tasks import tasks_with
-    from model.refiners.sam2_refiner import Sam2Refiner
+    from model.refiners.memory_refiner import MemoryRefiner
     from tests.model.refiners.toy_sam2 import toy_network
 
     network = toy_network()
@@ -90,7 +90,7 @@ def toy_models(folder: Path) -> Tasks:
         yield from ()
         return network.embedded
 
-    refiner = Sam2Refiner("toy", network)
+    refiner = MemoryRefiner("toy", network)
     models = Models(FrameStore(folder), no_segmenter, lambda _: refiner)
     return {**tasks_with(models), "encoded": encoded}
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.refiners.memory_refiner import MemoryFollower, MemoryRefiner
 from model.refiners.sam2_network import build, load_network
-from model.refiners.sam2_refiner import Sam2Follower, Sam2Refiner, load_large
+from model.refiners.sam2_refiner import load_large
 from model.segmenter import ModelError
 from tests.model.refiners.toy_sam2 import toy_network
 from video_types import Box, Click
@@ -24,7 +25,7 @@ def network():
 
 @pytest.fixture
 def refiner(network):
-    return Sam2Refiner("sam2-toy", network)
+    return MemoryRefiner("sam2-toy", network)
 
 
 def block(left: int, width: int = 24) -> np.ndarray:
@@ -172,7 +173,7 @@ def test_memory_of_frames_long_passed_is_dropped_without_changing_a_mask(network
     frames = clip(24)
     everything = logits_along(network, frames, {0: block(10)})
     settled = {0: network.remember(0, network.embed(frames[0]), block(10))}
-    follower = Sam2Follower(network, 0, settled, target_known=True)
+    follower = MemoryFollower(network, 0, settled, target_known=True)
 
     for index in range(1, 24):
         follower.step(index, frames[index])
