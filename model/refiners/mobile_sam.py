@@ -10,6 +10,7 @@ on a processor that multiplies bfloat16 the encoder runs in it (0.2 s instead of
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -57,7 +58,7 @@ class Embedding:
 
 
 class MobileSam:
-    """The network with its weights on one device.  A PromptNetwork."""
+    """The network with its weights on one device.  A PromptNetwork; threads may share it."""
 
     finer_views = True
 
@@ -65,6 +66,7 @@ class MobileSam:
         self._network = network.to(device).eval()
         self._device = torch.device(device)
         self._encoder = network.image_encoder.to(memory_format=torch.channels_last)
+        self._encoding = threading.Lock()  # the encoder's layers are told the picture's size
         self._half = self._device.type == "cuda" or _multiplies_bfloat16()
         with torch.inference_mode():
             self._positions = network.prompt_encoder.get_dense_pe()  # (1, 256, 64, 64)
@@ -81,7 +83,10 @@ class MobileSam:
         pixels = (pixels - self._network.pixel_mean) / self._network.pixel_std
         missing = [-side % PATCH for side in pixels.shape[-2:]]
         pixels = torch.nn.functional.pad(pixels, (0, missing[1], 0, missing[0]))
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+        with (
+            self._encoding,
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self._half),
+        ):
             features = self._encode(pixels.contiguous(memory_format=torch.channels_last))
         return Embedding(features.float().contiguous(), scale, (height, width))
 
