@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
+from model.openvino_graph import cache_folder
 from model.refiner import Propagated
 from model.refiners.click_series import ClickSeries
 from model.refiners.follow import Follower
@@ -53,4 +54,5 @@ def load(device: str = "cpu") -> MobileSamRefiner:
     Raises:
         ModelError: its package or its weights are not as they should be.
     """
-    return MobileSamRefiner(load_network(device))
+    graphs = cache_folder() if device == "cpu" else None
+    return MobileSamRefiner(load_network(device, graphs=graphs))
