@@ -144,6 +144,9 @@ def work(connection: Connection, tasks: Callable[[Any], Tasks], settings: Any) -
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    # Threads of torch that wait for each other must sleep: spinning, they take the cores from
+    # the browser, the web process and OpenVINO's threads, and triple the time of all.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     schedule = Schedule()
     threading.Thread(target=_listen, args=(connection, schedule), daemon=True).start()
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.refiners.flow import FlowEstimator, Share
+from model.refiners.flow import Share
+from model.refiners.footage import Footage
 from model.refiners.mobile_sam import Embedding, MobileSam, logits_of_share, to_picture
 from model.refiners.places import deep_points
 from model.refiners.target_memory import TargetMemory
@@ -34,30 +35,30 @@ SURE = 0.6
 class Follower:
     """Follows the target away from one frame.  A Chain of `model.refiners.propagation`."""
 
-    def __init__(self, network: MobileSam, frame: Frame, mask: Mask) -> None:
-        """Start from `frame`, (H, W, 3), with `mask`, (H, W), the target on it."""
+    def __init__(self, network: MobileSam, footage: Footage, frame_index: int, mask: Mask) -> None:
+        """Start from a frame with `mask`, (H, W), the target on it."""
         self._network = network
-        self._flow = FlowEstimator()
+        self._footage = footage
         self._memory = TargetMemory()
-        self._frame = frame
+        self._reached = frame_index
         self._share: Share = mask.astype(np.float32)
-        self.learn(frame, mask)
+        self.learn(frame_index, mask)
 
-    def learn(self, frame: Frame, mask: Mask) -> None:
+    def learn(self, frame_index: int, mask: Mask) -> None:
         """Look at one more frame whose mask is known: it helps to tell what the target is."""
-        self._memory.add_anchor(self._network.embed(frame), mask.astype(np.float32))
+        self._memory.add_anchor(self._footage.embedding(frame_index), mask.astype(np.float32))
 
-    def step(self, frame_index: int, frame: Frame) -> tuple[Mask, float]:  # noqa: ARG002
+    def step(self, frame_index: int, frame: Frame) -> tuple[Mask, float]:
         """The mask on the next frame, (H, W), and the confidence in it."""
-        flow = self._flow.between(frame, self._frame)
-        embedding = self._network.embed(frame)
+        sight = self._footage.sight(frame_index, self._reached)
+        flow, embedding = sight.flow, sight.embedding
         weight = FLOW_WEIGHT * flow.trust
         expected = weight * flow.carry(self._share)
         expected += (1 - weight) * self._memory.read(embedding)
         share, confidence = self._read(embedding, expected)
         share = self._look_closer(frame, share)
         self._memory.add(embedding, share, sure=confidence > SURE)
-        self._frame, self._share = frame, share
+        self._reached, self._share = frame_index, share
         return share > 0.5, confidence
 
     def _read(self, embedding: Embedding, expected: Share) -> tuple[Share, float]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
+from model.openvino_graph import cache_folder
 from model.refiner import Propagated
 from model.refiners.click_series import ClickSeries
 from model.refiners.follow import Follower
+from model.refiners.footage import Footage
 from model.refiners.mobile_sam import Embedding, MobileSam, load_network
 from model.refiners.propagation import Anchors, propagate
 from video_types import Frame, Mask
@@ -33,15 +35,17 @@ class MobileSamRefiner(ClickSeries[Embedding]):
         """As `MaskPropagator.propagate`."""
 
         def begin(settled: Anchors, anchor: int) -> Generator[None, None, Follower]:
-            frame = frames[anchor]
-            follower = Follower(self._sam, frame, settled.mask(anchor, frame))
+            mask = settled.mask(anchor, footage[anchor])
+            follower = Follower(self._sam, footage, anchor, mask)
             for other in settled.beside(anchor):
                 yield
-                known = frames[other]
-                follower.learn(known, settled.mask(other, known))
+                follower.learn(other, settled.mask(other, footage[other]))
             return follower
 
-        return propagate(frames, anchors, targets=targets, begin=begin)
+        with Footage(frames, lambda _index, frame: self._sam.embed(frame)) as footage:
+            yield from propagate(
+                footage, anchors, targets=targets, begin=begin, expect=footage.expect
+            )
 
 
 def load(device: str = "cpu") -> MobileSamRefiner:
@@ -50,4 +54,5 @@ def load(device: str = "cpu") -> MobileSamRefiner:
     Raises:
         ModelError: its package or its weights are not as they should be.
     """
-    return MobileSamRefiner(load_network(device))
+    graphs = cache_folder() if device == "cpu" else None
+    return MobileSamRefiner(load_network(device, graphs=graphs))

@@ -114,11 +114,13 @@ def propagate(
     *,
     targets: Sequence[int],
     begin: Callable[[Anchors, int], Generator[None, None, Chain]],
+    expect: Callable[[int, int], None] = lambda _frame_index, _before: None,
 ) -> Iterator[Propagated | None]:
     """Fill `targets` by chains of neighbouring frames, each beginning at an anchor.
 
     `begin` gives the chain that starts from one of the anchors; it yields between the frames it
-    looks at.
+    looks at.  `expect` is told, before a chain steps to a frame, which one it steps to after that,
+    and the frame it comes from then.
     The order is the one wanted, except that a chain never skips a wanted frame on its
     way: those of the second half of a gap between two anchors come from the far one.
 
@@ -146,6 +148,8 @@ def propagate(
         chain, reached = chains[name]
         while goal in wanted:
             reached += way
+            if len(waiting[name]) > (reached in waiting[name]):  # others lie further on this way
+                expect(reached + way, reached)
             mask, confidence = chain.step(reached, frames[reached])
             chains[name] = chain, reached
             if reached in wanted:

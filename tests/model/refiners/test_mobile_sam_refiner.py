@@ -9,9 +9,8 @@ import pytest
 from model.metrics import region_similarity
 from model.refiners.mobile_sam import load_network
 from model.refiners.mobile_sam_refiner import MobileSamRefiner
+from tests.model.refiners.drawn import SIZE, disc, ground, picture
 from video_types import Box, Click
-
-SIZE = (180, 320)
 
 
 @pytest.fixture(scope="module")
@@ -22,24 +21,6 @@ def network():
 @pytest.fixture
 def refiner(network):
     return MobileSamRefiner(network)
-
-
-def ground() -> np.ndarray:
-    noise = np.random.default_rng(3).integers(90, 130, (18, 32, 3), dtype=np.uint8)
-    return cv2.resize(noise, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-
-
-def disc(x: int, y: int, radius: int) -> np.ndarray:
-    drawn = np.zeros(SIZE, dtype=np.uint8)
-    cv2.circle(drawn, (x, y), radius, 1, thickness=-1)
-    return drawn.astype(bool)
-
-
-def picture(*masks: np.ndarray) -> np.ndarray:
-    frame = ground()
-    for mask in masks:
-        frame[mask] = (220, 60, 40)
-    return frame
 
 
 def on(x: float, y: float) -> Click:

@@ -51,6 +51,23 @@ def test_both_ways_from_the_middle_in_the_order_wanted():
     assert log == [(4, 5), (4, 6), (4, 7), (4, 3), (4, 2)]
 
 
+def test_every_step_after_a_chains_first_is_foretold_and_no_other():
+    foretold: list[tuple[int, int]] = []
+    log: list[tuple[int, int]] = []
+
+    found = propagate(
+        FRAMES,
+        {1: SEEN, 8: SEEN},
+        targets=[2, 6, 4, 0, 9],
+        begin=recording(log),
+        expect=lambda index, before: foretold.append((index, before)),
+    )
+
+    assert sum(each is not None for each in found) == 5
+    assert log == [(1, 2), (8, 7), (8, 6), (1, 3), (1, 4), (1, 0), (8, 9)]
+    assert foretold == [(3, 2), (6, 7), (4, 3)]
+
+
 def test_anchors_are_never_yielded():
     order, _ = filled({2: SEEN, 5: SEEN}, range(10))
 
