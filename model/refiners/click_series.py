@@ -29,14 +29,23 @@ from model.refiners.click_rules import (
 )
 from model.refiners.places import deep_points
 from model.refiners.prompt_network import Decoded, Features, Logits, PromptNetwork
-from model.refiners.view import View, around, box_of, points_in, united, view_of
+from model.refiners.proposals import (
+    box_with,
+    by_worth,
+    is_about,
+    is_bearable,
+    is_much,
+    plausible,
+    stability,
+    touches_border,
+    unlike,
+    whole_of,
+    with_clicks,
+)
+from model.refiners.view import View, around, box_of, is_cut, points_in, view_of
 from video_types import Box, Click, Frame, Mask, require_mask
 
 READINGS_KEPT = 128
-WHOLE_TARGET_MARGIN = 0.15
-"""A larger reading of a first click is taken if it scores at most this much less: people
-click on whole targets more often than on parts of them."""
-UNSURE_BELOW = 0.8
 ISLAND_SHARE = 0.02
 FINER_AGREES = 0.75
 """J that a mask drawn on a view must have with the one drawn on the frame to replace it."""
@@ -46,8 +55,6 @@ DOUBT = 0.08
 """Loss of the network's own score at which a later click changes its own spot alone."""
 STROKE_POINTS = 3
 """Places of a painted mask that serve as clicks."""
-MOST_TAKEN = 0.7
-"""Of a mask that one negative click may take away."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +107,10 @@ class ClickSeries(Generic[Features]):
                 reading = self._begin(frame, key, clicks[:count], box)
             elif count == 0 and box is not None:
                 reading = self._redraw_box(frame, key, box, reading)
+            elif prior is None:
+                reading = self._redrawwhole_of(frame, key, clicks[:count], reading)
             else:
-                reading = self._correct(
-                    frame, key, clicks[:count], reading, local=prior is not None
-                )
+                reading = self._correct(frame, key, clicks[:count], reading)
             self._readings[name] = reading
         if reading is None:
             raise AssertionError("a prompt that was checked led to no mask")
@@ -130,7 +137,7 @@ class ClickSeries(Generic[Features]):
         worth = [
             _covered(rough, mask)
             + float(score)
-            + _stability(reading)
+            + stability(reading)
             + filled * region_similarity(mask, rough)
             for mask, score, reading in zip(maps, scores, readings, strict=True)
         ]
@@ -143,7 +150,12 @@ class ClickSeries(Generic[Features]):
     def _begin(
         self, frame: Frame, key: Hashable, clicks: Sequence[Click], box: Box | None
     ) -> _Reading:
-        """The mask of one click or a box, read as the whole target where that is plausible."""
+        """The mask of one click or a box.
+
+        People click on whole targets more often than on parts of them: of the plausible readings
+        of a click the largest is taken.  A box around it lets the network see it once more as a
+        whole; the others are offered.
+        """
         view = view_of(frame)
         embedding = self._embedding(frame, key, view)
         points, positive = points_in(view, clicks)
@@ -151,59 +163,117 @@ class ClickSeries(Generic[Features]):
             embedding, points=points, positive=positive, box=box, several=True
         )
         maps = [self._network.to_picture(logits, embedding) for logits in decoded.logits]
-        worth = decoded.scores + [_stability(each) for each in maps]
-        areas = [int((each > 0).sum()) for each in maps]
-        near_best = [k for k in range(len(maps)) if worth[k] >= worth.max() - WHOLE_TARGET_MARGIN]
-        if box is not None:
-            near_best = [int(decoded.scores.argmax())]
-        chosen = max(near_best, key=lambda k: areas[k])
-        confidence = _confidence(decoded, chosen)
-        mask = self._drawn_finer(frame, key, clicks, maps[chosen] > 0)
-        candidates: tuple[Mask, ...] = ()
-        if len(near_best) > 1 or confidence < UNSURE_BELOW:
-            order = sorted(range(len(maps)), key=lambda k: -worth[k])
-            candidates = tuple(maps[k] > 0 for k in order if k != chosen and areas[k])
-        return _Reading(honour(mask, clicks), confidence, decoded.logits[chosen], candidates)
+        if box is None:
+            chosen = whole_of(decoded, maps)
+            reading = self._boxed(embedding, clicks, maps[chosen], decoded, chosen)
+        else:
+            chosen = int(decoded.scores.argmax())
+            mask = maps[chosen] > 0
+            reading = _Reading(mask, _confidence(decoded, chosen), decoded.logits[chosen])
+        mask = honour(self._drawn_finer(frame, key, clicks, reading.mask), clicks)
+        others = (maps[k] > 0 for k in by_worth(decoded, maps))
+        return replace(reading, mask=mask, candidates=unlike(mask, others))
 
-    def _correct(
+    def _boxed(
         self,
-        frame: Frame,
-        key: Hashable,
+        embedding: Features,
         clicks: Sequence[Click],
-        reading: _Reading,
-        *,
-        local: bool,
+        reading: Logits,
+        decoded: Decoded,
+        chosen: int,
     ) -> _Reading:
-        """`reading` after the last of `clicks`; changed only near that click if `local`.
+        """A first reading (H, W) looked at once more with the box around it.
 
-        A mask begun by clicks is redrawn as a whole, until a late click makes the network doubt
-        what it drew: then only the clicked spot changes.
+        A click alone often misses a limb that the network draws when it knows the extent.
+        """
+        mask = reading > 0
+        before = _Reading(mask, _confidence(decoded, chosen), decoded.logits[chosen])
+        box = box_of(mask)
+        if box is None:
+            return before
+        points = np.array([(click.x, click.y) for click in clicks])
+        positive = np.array([click.positive for click in clicks])
+        again = self._network.decode(embedding, points=points, positive=positive, box=box)
+        drawn = self._network.to_picture(again.logits[0], embedding) > 0
+        confidence = _confidence(again, 0)
+        doubted = confidence < before.confidence - DOUBT
+        if doubted or not all(is_honoured(click, drawn) for click in clicks):
+            return before
+        return _Reading(drawn, confidence, again.logits[0])
+
+    def _redrawwhole_of(
+        self, frame: Frame, key: Hashable, clicks: Sequence[Click], reading: _Reading
+    ) -> _Reading:
+        """A mask begun by clicks after the last of `clicks`, drawn anew as a whole.
+
+        The network is asked three times: with what it drew, with the box of that and of the
+        clicks, and with both.  A proposal that throws much of the mask away is offered, not taken;
+        a late click that makes the network doubt what it drew changes only its own spot.
         """
         click = clicks[-1]
         view = view_of(frame)
         embedding = self._embedding(frame, key, view)
+        points, positive = points_in(view, clicks)
         earlier = reading.logits
         if earlier is None:
             earlier = self._network.logits_of(reading.mask, embedding)
+        box = box_with(reading.mask, clicks)
+        near = disc(reading.mask.shape, pixel_of(click), reach_of(click, reading.mask))
+        is_late = len(clicks) > BOLD_CLICKS
+        proposals: list[tuple[float, _Reading]] = []
+        offered: list[Mask] = []
+        for asked_box, logits in ((None, earlier), (box, None), (box, earlier)):
+            decoded = self._network.decode(
+                embedding, points=points, positive=positive, box=asked_box, logits=logits
+            )
+            drawn = self._network.to_picture(decoded.logits[0], embedding)
+            mask = drawn > 0
+            if not is_honoured(click, mask):
+                continue
+            change = reading.mask ^ mask
+            if is_much(change, reading.mask) and (is_late or not is_about(change, near)):
+                offered.append(mask)
+                continue
+            failed = sum(not is_honoured(each, mask) for each in clicks)
+            worth = float(decoded.scores[0]) + stability(drawn) - failed / len(clicks)
+            found = _Reading(mask, _confidence(decoded, 0), decoded.logits[0])
+            proposals.append((worth, found))
+        best = max(proposals, key=lambda each: each[0])[1] if proposals else None
+        if best is None or (is_late and best.confidence < reading.confidence - DOUBT):
+            mask = honour(reading.mask, clicks)
+            others = [honour(each, clicks) for each in offered]
+            return replace(reading, mask=mask, candidates=unlike(mask, others))
+        mask = honour(self._drawn_finer(frame, key, clicks, best.mask), clicks)
+        return replace(best, mask=mask)
+
+    def _correct(
+        self, frame: Frame, key: Hashable, clicks: Sequence[Click], reading: _Reading
+    ) -> _Reading:
+        """`reading` of a prior after the last of `clicks`, changed only near that click.
+
+        What lies beyond the click's reach the click does not speak of.  A proposal that changes
+        more of that than of what is near gives way to the part under the click, and is offered.
+        """
+        click = clicks[-1]
+        before = reading.mask
+        view = view_of(frame)
+        embedding = self._embedding(frame, key, view)
         points, positive = points_in(view, clicks)
+        earlier = self._network.logits_of(before, embedding)
         decoded = self._network.decode(embedding, points=points, positive=positive, logits=earlier)
         proposal = self._network.to_picture(decoded.logits[0], embedding) > 0
-        logits: Logits | None = decoded.logits[0]
         confidence = _confidence(decoded, 0)
-        honoured = is_honoured(click, proposal)
-        if not local and len(clicks) > BOLD_CLICKS:
-            doubted = confidence < reading.confidence - DOUBT
-            if doubted or not honoured:
-                mask = honour(reading.mask, clicks)
-                return _Reading(mask, reading.confidence, reading.logits)
-        if honoured:
-            proposal = self._drawn_finer(frame, key, clicks, proposal)
-        if local:
-            if not honoured:
-                proposal = self._with_part_at(frame, key, clicks, reading.mask)
-            proposal = changed_near(reading.mask, proposal, click)
-            logits = None
-        return _Reading(honour(proposal, clicks), confidence, logits)
+        candidates: tuple[Mask, ...] = ()
+        if is_honoured(click, proposal):
+            bold = changed_near(before, self._drawn_finer(frame, key, clicks, proposal), click)
+            near = disc(before.shape, pixel_of(click), reach_of(click, before))
+            change = before ^ bold
+            if is_about(change, near) and not is_much(change, before):
+                return _Reading(honour(bold, clicks), confidence)
+            candidates = (honour(bold, clicks),)
+        part = self._with_part_at(frame, key, clicks, before)
+        mask = honour(changed_near(before, part, click), clicks)
+        return _Reading(mask, confidence, None, unlike(mask, candidates))
 
     def _drawn_finer(
         self, frame: Frame, key: Hashable, clicks: Sequence[Click], mask: Mask
@@ -213,10 +283,7 @@ class ClickSeries(Generic[Features]):
         shown = box_of(mask)
         if shown is None or not self._network.finer_views:
             return mask
-        for click in clicks:
-            if click.positive:
-                shown = united(shown, Box(click.x, click.y, click.x + 1, click.y + 1))
-        view = around(shown, mask.shape)
+        view = around(with_clicks(shown, clicks), mask.shape)
         if view == view_of(frame):
             return mask
         embedding = self._embedding(frame, key, view)
@@ -241,29 +308,39 @@ class ClickSeries(Generic[Features]):
     ) -> Mask:
         """`mask` with the thing under the last click added or taken away, whatever it belongs to.
 
-        Of the readings of that click alone the steadiest that no click of the other kind
-        forbids; `mask` as it is if there is none.
+        Of the plausible readings of that click alone the smallest that no click of the other kind
+        forbids, for a correction is about a part; `mask` as it is if there is none.
         """
         click = clicks[-1]
         others = [each for each in clicks if each.positive != click.positive]
-        view = view_of(frame)
+        reach = reach_of(click, mask)
+        spot = Box(
+            click.x - reach / 3, click.y - reach / 3, click.x + reach / 3, click.y + reach / 3
+        )
+        view = around(spot, mask.shape) if self._network.finer_views else view_of(frame)
         embedding = self._embedding(frame, key, view)
         points, _ = points_in(view, [click])
         decoded = self._network.decode(
             embedding, points=points, positive=np.array([True]), several=True
         )
-        best, result = 0.0, mask
-        near = disc(mask.shape, pixel_of(click), reach_of(click, mask))
-        for logits, score in zip(decoded.logits, decoded.scores, strict=True):
-            part = self._network.to_picture(logits, embedding)
-            inside = (part > 0) & near
-            swallows = int((inside & mask).sum()) > MOST_TAKEN * int(mask.sum())
-            if any(inside[pixel_of(each)] for each in others) or (not click.positive and swallows):
-                continue
-            if score + _stability(part) > best:
-                best = float(score) + _stability(part)
-                result = mask | inside if click.positive else mask & ~inside
-        return result
+        maps = [self._network.to_picture(logits, embedding) for logits in decoded.logits]
+        near = disc(mask.shape, pixel_of(click), reach)
+        parts = []
+        for k in plausible(decoded, maps):
+            if is_cut(maps[k] > 0, view, mask.shape):
+                continue  # larger than the spot: surroundings, not a part
+            part = np.zeros_like(mask)
+            part[view.inside] = maps[k] > 0
+            parts.append(part & near)
+        for part in sorted(parts, key=lambda each: int(each.sum())):
+            if click.positive:
+                swallows = is_much(part & ~mask, mask) and touches_border(part)
+            else:
+                swallows = not is_bearable(mask, mask & ~part, click)
+            forbidden = any(part[pixel_of(each)] for each in others)
+            if part[pixel_of(click)] and not swallows and not forbidden:
+                return mask | part if click.positive else mask & ~part
+        return mask
 
     def _redraw_box(self, frame: Frame, key: Hashable, box: Box, reading: _Reading) -> _Reading:
         """`reading` with what lies in `box` segmented anew."""
@@ -295,12 +372,6 @@ def _digest(mask: Mask | None) -> str:
 def _covered(rough: Mask, mask: Mask) -> float:
     """The share of what was painted that the mask holds."""
     return int((rough & mask).sum()) / int(rough.sum())
-
-
-def _stability(logits: Logits) -> float:
-    """How little the mask depends on the threshold: overlap of those at +1 and -1."""
-    loose = int((logits > -1).sum())
-    return int((logits > 1).sum()) / loose if loose else 0.0
 
 
 def _confidence(decoded: Decoded, index: int) -> float:

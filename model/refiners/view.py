@@ -77,6 +77,24 @@ def around(box: Box, size: Size) -> View:
     return View(left, top, right, bottom)
 
 
+def is_cut(seen: Mask, view: View, size: Size) -> bool:
+    """Whether a mask of the view goes on beyond it, within a frame of `size` (H, W).
+
+    >>> is_cut(np.array([[True, False]]), View(0, 0, 2, 1), (1, 9))
+    False
+    >>> is_cut(np.array([[False, True]]), View(0, 0, 2, 1), (1, 9))
+    True
+    """
+    height, width = size
+    sides = (
+        (view.left > 0, seen[:, 0]),
+        (view.right < width, seen[:, -1]),
+        (view.top > 0, seen[0]),
+        (view.bottom < height, seen[-1]),
+    )
+    return any(inner and bool(side.any()) for inner, side in sides)
+
+
 def points_in(
     view: View, clicks: Sequence[Click]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

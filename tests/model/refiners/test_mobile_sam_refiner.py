@@ -95,6 +95,36 @@ def test_a_negative_click_takes_away_what_it_is_on_and_no_more(refiner):
     assert refined.mask[:, 160:].sum() < 0.3 * right.sum()
 
 
+def test_one_click_finds_the_whole_of_a_thing_made_of_parts_and_offers_a_part(refiner):
+    body, badge = disc(120, 90, 50), disc(120, 90, 14)
+    frame = picture(body)
+    frame[badge] = (240, 220, 60)
+
+    refined = refiner.refine(frame, [on(120, 90)], None, key=1)
+
+    assert region_similarity(refined.mask, body) > 0.9
+    assert any(region_similarity(other, badge) > 0.8 for other in refined.candidates)
+
+
+def test_a_negative_click_on_a_badge_leaves_the_rest_of_a_prior(refiner):
+    body, badge = disc(120, 90, 50), disc(135, 90, 14)
+    frame = picture(body)
+    frame[badge] = (240, 220, 60)
+
+    refined = refiner.refine(frame, [off(135, 90)], body, key=1)
+
+    assert region_similarity(refined.mask, body & ~badge) > 0.9
+
+
+def test_a_positive_click_beside_a_prior_does_not_add_the_surroundings(refiner):
+    body = disc(120, 90, 30)
+
+    refined = refiner.refine(picture(body), [on(260, 150)], body, key=1)
+
+    assert refined.mask[150, 260]
+    assert region_similarity(refined.mask, body) > 0.9
+
+
 def test_every_click_is_honoured_even_a_senseless_one(refiner):
     target = disc(100, 80, 30)
     clicks = [on(100, 80), off(110, 80), on(300, 170), off(0, 0), on(319.9, 0.2)]
