@@ -178,7 +178,8 @@ def propagate(
         yield Progress(0, len(targets), "Loading the model")
     model = models.refiners.get(refiner)
     frames = models.frames.sequence(clip_id, frame_count)
-    for found in model.propagate(frames, DecodedMasks(anchors, size), targets=targets):
+    known = DecodedMasks(anchors, size)
+    for found in model.propagate(frames, known, targets=targets, clip_key=clip_id):
         if found is None:
             yield
         else:
