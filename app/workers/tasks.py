@@ -59,6 +59,7 @@ def tasks_with(models: Models) -> Tasks:
         "redraw": partial(redraw, models),
         "propagate": partial(propagate, models),
         "prepare": partial(prepare, models),
+        "load": partial(load, models),
     }
 
 
@@ -223,6 +224,12 @@ def repair(
         if after != one.rle:
             yield FrameFilled(one.frame_index, after)
         yield Progress(done, len(found))
+
+
+def load(models: Models, *, refiner: str) -> Steps:
+    """Load a refiner before it is needed."""
+    models.refiners.get(refiner)
+    yield
 
 
 def prepare(

@@ -91,6 +91,7 @@ class MobileSam:
             else:
                 self._encode = lambda picture: graph(picture[None])[0]
                 self.runtime = graph.runtime
+                log.info("MobileSAM runs on %s", self.runtime)
         with torch.inference_mode():
             self._positions = network.prompt_encoder.get_dense_pe()  # (1, 256, 64, 64)
 
