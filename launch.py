@@ -86,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let everybody in who can reach --host; without it such a host needs a --login",
     )
+    flags.add_argument(
+        "--features-gb",
+        type=float,
+        default=default.features_bytes / 2**30,
+        metavar="N",
+        help="room in the workspace for features of frames, which save time; default 4, 0 for none",
+    )
     flags.add_argument("--no-browser", action="store_true", help="do not open the browser")
     flags.add_argument("--version", action="version", version=f"Refscribe {VERSION}")
     return flags
@@ -112,7 +119,10 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
         media=tuple(_media_folder(folder) for folder in given.media),
         logins=tuple(_login(text) for text in logins),
         open_browser=not given.no_browser,
+        features_bytes=int(given.features_gb * 2**30) if 0 <= given.features_gb < 2**20 else -1,
     )
+    if settings.features_bytes < 0:
+        raise CannotStartError(f"--features-gb is 0 or more, not {given.features_gb:g}.")
     if not 0 <= settings.port <= 65535:
         raise CannotStartError(f"A port is a number from 0 to 65535, not {settings.port}.")
     if not settings.is_loopback and not settings.logins and not given.no_login:

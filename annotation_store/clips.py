@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, selec
 from annotation_store import draft_folders
 from annotation_store.database import Database, new_id
 from annotation_store.errors import NotFoundError, StoreError
+from annotation_store.features import features_folder
 from annotation_store.frames import clip_folder
 from annotation_store.names import clean_text
 from annotation_store.schema import clip, current, draft, edit, expression, mask, target
@@ -235,6 +236,7 @@ class Clips:
             connection.execute(clip.delete().where(clip.c.id == clip_id))
         # Rows first: files without a row are only room lost, a row without files is a broken clip.
         shutil.rmtree(clip_folder(self._folder, clip_id), ignore_errors=True)
+        shutil.rmtree(features_folder(self._folder, clip_id), ignore_errors=True)
         draft_folders.delete(folders)
 
     def summary(self) -> Sequence[ClipSummary]:

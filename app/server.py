@@ -35,7 +35,7 @@ from app.services import Services
 from app.settings import Settings
 from app.work.jobs import Jobs
 from app.workers.tasks import model_tasks, store_tasks
-from app.workers.worker import Worker
+from app.workers.worker import Priority, Worker
 from model.segmenter import ModelError
 
 ROUTES = (
@@ -88,6 +88,8 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         services.live.open()
         services.models.start()
+        # Importing and loading take seconds: they are over before anybody has opened a clip.
+        services.models.submit("load", Priority.AHEAD, refiner=settings.refiner)
         services.files.start()
         yield
         services.live.close()

@@ -32,6 +32,7 @@ class Settings:
         checkpoints: further weights, each an engine of its own: its name in the catalog, the path.
         media: folders whose videos the page may offer.
         logins: empty where no login is asked for.
+        features_bytes: room on disk for features of frames, 0 to keep none.
     """
 
     workspace: Path
@@ -46,6 +47,7 @@ class Settings:
     media: tuple[Path, ...] = ()
     logins: tuple[Login, ...] = ()
     open_browser: bool = True
+    features_bytes: int = 4 * 2**30
     max_upload_bytes: int = 8 * 2**30
     max_body_bytes: int = 64 * 2**20
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -107,7 +107,12 @@ class ByChains:
         self._begin = begin
 
     def propagate(
-        self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
+        self,
+        frames: Sequence[Frame],
+        anchors: Mapping[int, Mask],
+        *,
+        targets: Sequence[int],
+        clip_key: Hashable = None,  # noqa: ARG002
     ) -> Iterator[Propagated | None]:
         """As `MaskPropagator.propagate`."""
 

@@ -17,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Graph:
             return tuple(np.array(found[place]) for place in range(len(found)))
 
 
+@cache
 def multiplies_bfloat16() -> bool:
     """Whether this processor has bfloat16 products; emulated ones are slower than float32."""
     capabilities = torch.cpu.get_capabilities()

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from video_types import Box, Click, Frame, Mask
 
@@ -82,13 +85,42 @@ class ClickRefiner(Protocol):
         ...
 
 
+class FeatureShelf(Protocol):
+    """Where features of stored frames outlive the process.  No method raises."""
+
+    def load(self, clip_id: int, frame_index: int, engine: str) -> npt.NDArray[np.float16] | None:
+        """What was saved, to the bit; None where there is nothing."""
+        ...
+
+    def save(
+        self, clip_id: int, frame_index: int, engine: str, features: npt.NDArray[np.float16]
+    ) -> None:
+        """Keep features, if there is room; `engine` names all that they depend on."""
+        ...
+
+
+@runtime_checkable
+class UsesShelf(Protocol):
+    """A refiner that looks on a shelf before it computes features, where keys are
+    (clip_id, frame_index)."""
+
+    def use_shelf(self, shelf: FeatureShelf) -> None:
+        """Use it from now on."""
+        ...
+
+
 class MaskPropagator(Protocol):
     """Carries masks from the frames a person settled to the frames around them."""
 
     name: str
 
     def propagate(
-        self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
+        self,
+        frames: Sequence[Frame],
+        anchors: Mapping[int, Mask],
+        *,
+        targets: Sequence[int],
+        clip_key: Hashable = None,
     ) -> Iterator[Propagated | None]:
         """Yield one mask for each frame of `targets`.
 
@@ -103,6 +135,7 @@ class MaskPropagator(Protocol):
             targets: the frames wanted, in the order wanted.  A frame between two anchors comes
                 from the nearer one, with what the other shows known; the half of a gap
                 that is nearer to its far anchor therefore arrives from there backwards.
+            clip_key: names the clip; (clip_key, frame_index) is then the `key` of its frames.
 
         Raises:
             ValueError: there is no anchor, or a frame_index lies outside the clip, or, once it is

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from annotation_store.features import FeatureStore
 from annotation_store.frames import FrameStore
 from app.settings import Settings
 from model import catalog
-from model.refiner import Refiner
+from model.refiner import Refiner, UsesShelf
 from model.segmenter import TextSegmenter
 
 Engine = TypeVar("Engine")
@@ -63,6 +64,9 @@ class Models:
             return catalog.load_segmenter(name, settings.device, settings.weights_for(name))
 
         def load_refiner(name: str) -> Refiner:
-            return catalog.load_refiner(name, settings.device)
+            refiner = catalog.load_refiner(name, settings.device)
+            if isinstance(refiner, UsesShelf):
+                refiner.use_shelf(FeatureStore(settings.workspace, settings.features_bytes))
+            return refiner
 
         return cls(FrameStore(settings.workspace), load_segmenter, load_refiner, catalog.entry)

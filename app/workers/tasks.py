@@ -59,6 +59,7 @@ def tasks_with(models: Models) -> Tasks:
         "redraw": partial(redraw, models),
         "propagate": partial(propagate, models),
         "prepare": partial(prepare, models),
+        "load": partial(load, models),
     }
 
 
@@ -178,7 +179,8 @@ def propagate(
         yield Progress(0, len(targets), "Loading the model")
     model = models.refiners.get(refiner)
     frames = models.frames.sequence(clip_id, frame_count)
-    for found in model.propagate(frames, DecodedMasks(anchors, size), targets=targets):
+    known = DecodedMasks(anchors, size)
+    for found in model.propagate(frames, known, targets=targets, clip_key=clip_id):
         if found is None:
             yield
         else:
@@ -222,6 +224,12 @@ def repair(
         if after != one.rle:
             yield FrameFilled(one.frame_index, after)
         yield Progress(done, len(found))
+
+
+def load(models: Models, *, refiner: str) -> Steps:
+    """Load a refiner before it is needed."""
+    models.refiners.get(refiner)
+    yield
 
 
 def prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 from cachetools import LRUCache
@@ -37,7 +37,12 @@ class MemoryRefiner(ClickSeries[PictureFeatures]):
         self._memory = network
 
     def propagate(
-        self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
+        self,
+        frames: Sequence[Frame],
+        anchors: Mapping[int, Mask],
+        *,
+        targets: Sequence[int],
+        clip_key: Hashable = None,  # noqa: ARG002  # a chain's features are not those of clicks
     ) -> Iterator[Propagated | None]:
         """As `MaskPropagator.propagate`.
 

@@ -91,6 +91,7 @@ class MobileSam:
             else:
                 self._encode = lambda picture: graph(picture[None])[0]
                 self.runtime = graph.runtime
+                log.info("MobileSAM runs on %s", self.runtime)
         with torch.inference_mode():
             self._positions = network.prompt_encoder.get_dense_pe()  # (1, 256, 64, 64)
 
@@ -98,10 +99,24 @@ class MobileSam:
         """The features of `picture`, (H, W, 3)."""
         require_frame(picture)
         height, width = picture.shape[:2]
-        scale = LONG_SIDE / max(height, width)
-        inner = max(1, round(width * scale)), max(1, round(height * scale))
-        resized = cv2.resize(picture, inner, interpolation=cv2.INTER_LINEAR)
+        inner = _inner((height, width))
+        resized = cv2.resize(picture, inner[::-1], interpolation=cv2.INTER_LINEAR)
         return self.embedding(self._encode(resized), (height, width))
+
+    @property
+    def features_name(self) -> str:
+        """All that the features of a picture depend on besides it."""
+        return f"MobileSAM {CHECKPOINT_SHA256} {LONG_SIDE} {self.runtime}"
+
+    @staticmethod
+    def features_shape(size: Size) -> tuple[int, int, int, int]:
+        """The shape of the features of a picture of `size` (H, W).
+
+        >>> MobileSam.features_shape((720, 1280))
+        (1, 256, 36, 64)
+        """
+        height, width = (-(-side // PATCH) for side in _inner(size))
+        return 1, 256, height, width
 
     def embedding(self, features: npt.NDArray[np.floating[Any]], size: Size) -> Embedding:
         """Features (1, 256, h, w) of a picture of `size` (H, W), as `embed` gives them.
@@ -223,6 +238,13 @@ def load_network(device: str = "cpu", *, graphs: Path | None = None) -> MobileSa
     network = sam_model_registry["vit_t"]()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return MobileSam(network, device, graphs=graphs)
+
+
+def _inner(size: Size) -> Size:
+    """(H, W) of a picture inside the network."""
+    height, width = size
+    scale = LONG_SIDE / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _on_torch(encoder: AnySizeEncoder, device: torch.device, half: bool) -> Encode:

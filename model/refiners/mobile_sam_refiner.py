@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 
 from model.openvino_graph import cache_folder
-from model.refiner import Propagated
+from model.refiner import FeatureShelf, Propagated
 from model.refiners.click_series import ClickSeries
+from model.refiners.embeddings import Embeddings
 from model.refiners.follow import Follower
 from model.refiners.footage import Footage
 from model.refiners.mobile_sam import Embedding, MobileSam, load_network
 from model.refiners.propagation import Anchors, propagate
+from model.refiners.view import View
 from video_types import Frame, Mask
 
 EMBEDDINGS_KEPT = 48
@@ -26,13 +28,33 @@ class MobileSamRefiner(ClickSeries[Embedding]):
     name = "mobile-sam"
 
     def __init__(self, network: MobileSam) -> None:
-        super().__init__(network, kept=EMBEDDINGS_KEPT)
+        super().__init__(network, kept=0)
         self._sam = network
+        self._embedded = Embeddings(network, EMBEDDINGS_KEPT)
+
+    @property
+    def runtime(self) -> str:
+        """What runs the encoder, for people."""
+        return self._sam.runtime
+
+    def use_shelf(self, shelf: FeatureShelf) -> None:
+        """As `UsesShelf.use_shelf`."""
+        self._embedded.shelf = shelf
 
     def propagate(
-        self, frames: Sequence[Frame], anchors: Mapping[int, Mask], *, targets: Sequence[int]
+        self,
+        frames: Sequence[Frame],
+        anchors: Mapping[int, Mask],
+        *,
+        targets: Sequence[int],
+        clip_key: Hashable = None,
     ) -> Iterator[Propagated | None]:
         """As `MaskPropagator.propagate`."""
+
+        def embed(frame_index: int, frame: Frame) -> Embedding:
+            if clip_key is None:
+                return self._sam.embed(frame)
+            return self._embedded.of_frame(frame, (clip_key, frame_index))
 
         def begin(settled: Anchors, anchor: int) -> Generator[None, None, Follower]:
             mask = settled.mask(anchor, footage[anchor])
@@ -42,10 +64,13 @@ class MobileSamRefiner(ClickSeries[Embedding]):
                 follower.learn(other, settled.mask(other, footage[other]))
             return follower
 
-        with Footage(frames, lambda _index, frame: self._sam.embed(frame)) as footage:
+        with Footage(frames, embed) as footage:
             yield from propagate(
                 footage, anchors, targets=targets, begin=begin, expect=footage.expect
             )
+
+    def _embedding(self, frame: Frame, key: Hashable, view: View) -> Embedding:
+        return self._embedded.of_view(frame, key, view)
 
 
 def load(device: str = "cpu") -> MobileSamRefiner:

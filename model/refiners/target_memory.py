@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.refiners.likeness import likest
 from model.refiners.mobile_sam import CERTAIN, Embedding, logits_of_share
 
 NEIGHBOURS = 16
@@ -84,15 +86,15 @@ def _vote(query: Tensor, frames: list[_Seen], grid: tuple[int, int] | None) -> T
 
     With `grid` (h, w), a far cell must be more alike than a near one.
     """
-    likeness = query @ torch.cat([seen.keys for seen in frames]).T
-    if grid is not None:
-        likeness -= _distance_cost(grid, query.device).repeat(1, len(frames))
-    best, place = likeness.topk(NEIGHBOURS, dim=1)
+    cost = None if grid is None else _distance_cost(grid, query.device)
+    keys = torch.cat([seen.keys for seen in frames])
+    best, place = likest(query, keys, min(NEIGHBOURS, len(keys)), cost=cost)
     weight = torch.softmax(best / TEMPERATURE, dim=1)
     share = torch.cat([seen.share for seen in frames])
     return (weight * share[place]).sum(dim=1)
 
 
+@lru_cache(maxsize=2)
 def _distance_cost(grid: tuple[int, int], device: torch.device) -> Tensor:
     """(N, N): what the way between two cells of one grid takes off their likeness."""
     rows, columns = torch.meshgrid(

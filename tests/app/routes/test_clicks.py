@@ -426,6 +426,16 @@ def test_looking_ahead_can_be_left_off_at_any_time(server, clip, target):
     assert click(server, target, 0, 0, ON_DISC).status == 200
 
 
+def test_the_features_of_a_clicked_frame_are_kept_until_its_clip_is_removed(server, clip, target):
+    features = server.workspace / "cache" / "features" / str(clip["id"])
+
+    assert click(server, target, 2, 0, ON_DISC).status == 200
+    assert [path.name for path in features.rglob("*.npz")] == ["00002.npz"]
+
+    assert server.ask(f"/api/clips/{clip['id']}", method="DELETE").status == 200
+    assert not features.exists()
+
+
 def test_another_reading_is_kept_as_the_answer_to_a_click(server, target):
     click(server, target, 0, 0, ON_DISC)
     chosen = write_masks((0, "target", 1, disc(50, 50, 12)))

@@ -18,7 +18,15 @@ from app.workers.tasks import model_tasks
 from app.workers.worker import Priority, Worker
 from model import catalog
 from model.segmenter import ModelError
-from tests.app.conftest import SIZE, disc, disc_x, picture
+from tests.app.conftest import (
+    SIZE,
+    disc,
+    disc_x,
+    picture,
+    start_server,
+    stop_server,
+    wait_for,
+)
 from tests.app.workers import worker_tasks
 from tests.model.refiners import toy_edgetam
 from video_types import Click
@@ -219,3 +227,15 @@ def test_looking_ahead_can_be_left_off(toy):
     assert encoded(toy) <= 1
     with pytest.raises(RefusedError, match="cancelled"):
         looking.result(ENOUGH_S)
+
+
+def test_the_refiner_is_loaded_before_anybody_asks_for_anything(tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    server = start_server(tmp_path / "workspace")
+    try:
+        graphs = tmp_path / "cache" / "refscribe" / "graphs"
+        wait_for(lambda: list(graphs.glob("mobile-sam-*.graph")), "MobileSAM's graph", ENOUGH_S)
+    finally:
+        stop_server(server)
