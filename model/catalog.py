@@ -30,7 +30,8 @@ class Entry:
     `loader` is "module:function"; a segmenter's is called with (device, weights path or None), a
     refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do; `note` is
     a sentence or two on what it is good for.  `carried` says that a refiner draws and carries what
-    the segmenter finds; see `carrier`.
+    the segmenter finds; see `carrier`.  `gated` names whoever must be asked before a download, and
+    `weights_of` the engine whose weights these are, where two share a file.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Entry:
     is_demo: bool = False
     note: str = ""
     carried: bool = False
+    gated: str = ""
+    weights_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ _SAM2 = {
     "large": (898_083_611, "SAM 2.1 large"),
 }
 
+_SAM3_LICENCE = "SAM License (Meta's own: commercial use too, nothing military)"
+_SAM3_BYTES = 3_440_000_000
 _DEMO_NOTE = "Trained on rendered clips; for trying the page, not for real footage."
 
 _ENTRIES: tuple[Entry, ...] = (
@@ -138,6 +143,19 @@ _ENTRIES: tuple[Entry, ...] = (
         note="Light: a frame costs a sixth of what it costs SAM 2.1 tiny at the same size, so that "
         "a CPU keeps up; its masks are a little worse.",
     ),
+    Entry(
+        "sam3-tracker",
+        "refiner",
+        "SAM 3 tracker",
+        _SAM3_LICENCE,
+        "model.refiners.sam3_tracker:load",
+        download_bytes=_SAM3_BYTES,
+        gpu_gb=8,
+        note="Large: seven times the cost of SAM 2.1 tiny, and not always better. For those who "
+        "have SAM 3 for its words.",
+        gated="Meta",
+        weights_of="sam3",
+    ),
 )
 
 
@@ -200,9 +218,10 @@ def state(name: str, device: str = "auto", weights: Path | None = None) -> Entry
             )
         return EntryState(True, "ready")
     if one.download_bytes and weights_path(name) is None:
+        gate = f"gated: ask {one.gated} first; then " if one.gated else "weights not here: "
         return EntryState(
             False,
-            f"weights not here: {_size(one.download_bytes)} to fetch with "
+            f"{gate}{_size(one.download_bytes)} to fetch with "
             f"`python -m model.weights fetch {name}`",
         )
     if one.gpu_gb and not _has_gpu(device):
@@ -223,6 +242,7 @@ def carrier(name: str) -> str | None:
 
 def weights_path(name: str) -> Path | None:
     """The engine's checkpoint: named by REFSCRIBE_<NAME>, or in the Hugging Face cache."""
+    name = entry(name).weights_of or name
     named = os.environ.get(_variable(name))
     if named:
         return Path(named) if Path(named).exists() else None

@@ -26,6 +26,9 @@ GROUNDING_DINO_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
+SAM3_REPOSITORY = "facebook/sam3"
+GATED = {SAM3_REPOSITORY: ("Meta", "REFSCRIBE_SAM3")}
+"""Repositories that let in whom their owner agreed to, and what names a file got otherwise."""
 EDGETAM_REPOSITORY = "yonigozlan/EdgeTAM-hf"
 
 
@@ -74,6 +77,11 @@ _NEEDS = {
         # The same weights stand beside it in a form that can hold code.
         Need(GROUNDING_DINO_REPOSITORY, ("model.safetensors",), is_checkpoint=True),
         Need(GROUNDING_DINO_REPOSITORY, GROUNDING_DINO_FILES),
+    ),
+    # The same weights stand beside it for Meta's own code.
+    **dict.fromkeys(
+        ("sam3", "sam3-tracker"),
+        (Need(SAM3_REPOSITORY, ("model.safetensors",), is_checkpoint=True),),
     ),
     "edgetam": (Need(EDGETAM_REPOSITORY, ("model.safetensors",), is_checkpoint=True),),
     **{
@@ -200,6 +208,12 @@ def _reaching(repository: str) -> Iterator[None]:
     try:
         yield
     except HfHubHTTPError as error:
+        if repository in GATED and error.response.status_code in (401, 403):
+            owner, variable = GATED[repository]
+            raise ModelError(
+                f"{repository} is gated: ask {owner} first, on its page, and log in with `hf auth "
+                f"login` once you were let in. A file you have already can be named in {variable}."
+            ) from error
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise ModelError(f"{repository} was refused: {reason}.") from error
     except unreachable as error:

@@ -39,6 +39,7 @@ class _OneFrame:
     vision: dict[str, list[Tensor]]
     output_dict_per_obj: list[dict[str, dict[int, Any]]]
     num_frames: None = None  # streaming: the network looks back as far as its memory goes
+    dtype: torch.dtype = torch.float32
     cache: Any = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,8 +15,9 @@ import torch
 
 from model.refiners.memory_network import IMAGENET_DEVIATION, IMAGENET_MEAN, cell_shares, squeezed
 from model.refiners.memory_refiner import MemoryFollower, MemoryRefiner
+from model.refiners.sam3_tracker import HALF
 from model.refiners.transformers_memory import TransformersMemory
-from tests.model.refiners import toy_edgetam
+from tests.model.refiners import toy_edgetam, toy_sam3
 from video_types import Box, Click
 
 SIZE = (53, 81)
@@ -48,7 +49,15 @@ def edgetam() -> Toy:
     return Toy(toy_edgetam.toy_model(), EdgeTamVideoInferenceSession, *colours, encodes_memory=True)
 
 
-@pytest.fixture(scope="module", params=[edgetam])
+def sam3() -> Toy:
+    from transformers.models.sam3_tracker_video.modeling_sam3_tracker_video import (
+        Sam3TrackerVideoInferenceSession,
+    )
+
+    return Toy(toy_sam3.toy_tracker(), Sam3TrackerVideoInferenceSession, HALF, HALF)
+
+
+@pytest.fixture(scope="module", params=[edgetam, sam3])
 def toy(request) -> Toy:
     return request.param()
 
