@@ -78,8 +78,15 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME:PASSWORD",
-        help="ask for a login, as often as there are people; the name signs their work. "
-        f"{LOGIN_VARIABLE} in the environment does the same, unseen by other users",
+        help="ask for a login, as often as there are people; the name signs their work. Others on "
+        "this machine can read a command line: --login-file keeps passwords out of it, and so does "
+        f"{LOGIN_VARIABLE} in the environment",
+    )
+    flags.add_argument(
+        "--login-file",
+        type=Path,
+        metavar="FILE",
+        help="ask for a login, NAME:PASSWORD on each line of a text file",
     )
     flags.add_argument(
         "--no-login",
@@ -105,7 +112,11 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
         CannotStartError: they do not fit together.
     """
     given = parser().parse_args(arguments)
-    logins = [*given.login, *filter(None, [environment.get(LOGIN_VARIABLE)])]
+    logins = [_login(text) for text in given.login]
+    if given.login_file is not None:
+        logins += _logins_in(given.login_file)
+    if environment.get(LOGIN_VARIABLE):
+        logins.append(_login(environment[LOGIN_VARIABLE]))
     settings = Settings(
         workspace=(given.workspace or default_workspace()).expanduser().absolute(),
         host=given.host,
@@ -117,7 +128,7 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
         weights=_own_weights(given.weights),
         checkpoints=_checkpoints(given.weights),
         media=tuple(_media_folder(folder) for folder in given.media),
-        logins=tuple(_login(text) for text in logins),
+        logins=tuple(logins),
         open_browser=not given.no_browser,
         features_bytes=int(given.features_gb * 2**30) if 0 <= given.features_gb < 2**20 else -1,
     )
@@ -127,8 +138,8 @@ def read_settings(arguments: Sequence[str] | None, environment: dict[str, str]) 
         raise CannotStartError(f"A port is a number from 0 to 65535, not {settings.port}.")
     if not settings.is_loopback and not settings.logins and not given.no_login:
         raise CannotStartError(
-            f"Others can reach {settings.host}: name who may come in with --login NAME:PASSWORD, "
-            "or say --no-login."
+            f"Others can reach {settings.host}: name who may come in with --login-file FILE or "
+            "--login NAME:PASSWORD, or say --no-login."
         )
     return settings
 
@@ -189,6 +200,26 @@ def _login(text: str) -> Login:
     if not (name.strip() and colon and password):
         raise CannotStartError("A login is a name, a colon and a password, such as ana:secret.")
     return Login(name.strip(), password)
+
+
+def _logins_in(file: Path) -> list[Login]:
+    """The logins of a text file, one a line; empty lines are left out."""
+    try:
+        lines = file.expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise CannotStartError(f"The logins in {file} cannot be read ({reason}).") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append(_login(line))
+        except CannotStartError as error:
+            raise CannotStartError(f"Line {number} of {file} is no login. {error}") from error
+    if not found:
+        raise CannotStartError(f"{file} holds no login; expected NAME:PASSWORD on each line.")
+    return found
 
 
 def _media_folder(folder: Path) -> Path:
@@ -274,7 +305,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from annotation_store.errors import StoreError
 
     try:
-        serve(read_settings(arguments, dict(os.environ)))
+        settings = read_settings(arguments, dict(os.environ))
+        os.environ.pop(LOGIN_VARIABLE, None)  # the processes beside this one need no password
+        serve(settings)
     except (CannotStartError, StoreError) as error:
         print(error, file=sys.stderr)
         return REFUSED

@@ -34,7 +34,8 @@ from app.routes.sources import source_routes
 from app.services import Services
 from app.settings import Settings
 from app.work.jobs import Jobs
-from app.workers.tasks import model_tasks, store_tasks
+from app.workers.model_tasks import model_tasks
+from app.workers.store_tasks import store_tasks
 from app.workers.worker import Priority, Worker
 from model.segmenter import ModelError
 

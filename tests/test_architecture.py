@@ -118,7 +118,14 @@ def test_no_imports_run_in_a_circle(package):
 
 
 @pytest.mark.parametrize(
-    "module", ["launch", "app.server", "app.workers.tasks", "annotation_store.workspace"]
+    "module",
+    [
+        "launch",
+        "app.server",
+        "app.workers.model_tasks",
+        "app.workers.store_tasks",
+        "annotation_store.workspace",
+    ],
 )
 def test_the_web_process_and_the_store_load_neither_torch_nor_gradio(module):
     program = (

@@ -35,7 +35,7 @@ MOST_PANES = 4
 
 
 def compare_tasks(workspace: Workspace) -> Tasks:
-    """Tasks beside those of `tasks.store_tasks`."""
+    """Tasks beside those of `store_tasks.store_tasks`."""
     return {"boundaries": boundaries, "export-comparison": partial(export_comparison, workspace)}
 
 

@@ -213,13 +213,15 @@ def launch_command(*flags: str) -> list[str]:
     return [sys.executable, str(REPOSITORY / "launch.py"), "--no-browser", *flags]
 
 
-def start_server(workspace: Path, *flags: str) -> Server:
+def start_server(
+    workspace: Path, *flags: str, environment: Mapping[str, str] | None = None
+) -> Server:
     """Start launch.py on a free port and wait until it says that it is open."""
     command = launch_command("--workspace", str(workspace), "--port", "0", *flags)
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "2"},
+        env={**os.environ, "OMP_NUM_THREADS": "2", **(environment or {})},
         stdout=subprocess.PIPE,
         text=True,
     )

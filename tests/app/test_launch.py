@@ -107,13 +107,46 @@ def test_further_weights_are_segmenters_of_their_own(tmp_path):
     assert settings.weights_for("vdit") is None
 
 
-def test_logins_come_from_flags_and_from_the_environment(tmp_path):
+def test_logins_come_from_flags_a_file_and_the_environment(tmp_path):
+    file = tmp_path / "logins.txt"
+    file.write_bytes("\ufeffcem: mit Leerzeichen\r\n\r\ndörte:ß\n".encode())
     flags = ["--workspace", str(tmp_path), "--host", "0.0.0.0", "--login", "ana:a:b"]
 
-    settings = launch.read_settings(flags, {"REFSCRIBE_LOGIN": "ben:c"})
+    settings = launch.read_settings(
+        [*flags, "--login-file", str(file)], {"REFSCRIBE_LOGIN": "ben:c"}
+    )
 
-    assert [(one.name, one.password) for one in settings.logins] == [("ana", "a:b"), ("ben", "c")]
+    assert [(one.name, one.password) for one in settings.logins] == [
+        ("ana", "a:b"),
+        ("cem", " mit Leerzeichen"),
+        ("dörte", "ß"),
+        ("ben", "c"),
+    ]
     assert "a:b" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"\xff\xfe\x00", "cannot be read (it is no text)"),
+        (b"\n \n", "holds no login; expected NAME:PASSWORD on each line"),
+        (b"ana:Zauberwort\nhush\n", "Line 2 of"),
+    ],
+)
+def test_a_file_that_holds_no_logins_is_one_sentence_that_tells_no_password(
+    tmp_path, content, sentence
+):
+    file = tmp_path / "logins.txt"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(launch.CannotStartError) as caught:
+        launch.read_settings(["--workspace", str(tmp_path), "--login-file", str(file)], {})
+
+    assert sentence in str(caught.value)
+    assert "Zauberwort" not in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 def workers_of(server):
@@ -147,6 +180,26 @@ def test_workers_end_when_the_server_is_killed(tmp_path):
     server.process.stdout.close()
 
     wait_for(lambda: not any(child.is_running() for child in children), "the end of all", 10)
+
+
+def test_no_process_shows_a_password_of_a_file_or_tells_one_of_the_environment(tmp_path):
+    file = tmp_path / "logins.txt"
+    file.write_text("ana:Zauberwort\n")
+    environment = {"REFSCRIBE_LOGIN": "ben:Losungswort"}
+    server = start_server(tmp_path / "w", "--login-file", str(file), environment=environment)
+    try:
+        children = workers_of(server)
+        shown = [
+            part
+            for one in [psutil.Process(server.process.pid), *children]
+            for part in one.cmdline()
+        ]
+        passed_on = [value for child in children for value in child.environ().values()]
+        assert server.ask("/api/clips").status == 401
+    finally:
+        stop_server(server)
+
+    assert not any("Zauberwort" in text or "Losungswort" in text for text in shown + passed_on)
 
 
 def test_with_a_login_the_server_asks_for_it(tmp_path):

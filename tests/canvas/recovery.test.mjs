@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  CLIP,
   FRAME,
   Refusal,
   SIZE,
@@ -77,6 +78,25 @@ test("a reading chosen while the server was away survives a reload", async () =>
   await after.edits.settled(null);
 
   assert.deepEqual(server.places(), [7]);
+});
+
+test("an undo survives a reload after which the page cannot get its name again", async () => {
+  const server = new Server();
+  const workspace = newWorkspace();
+  const before = await keptPage(server, workspace);
+  server.offline = true;
+  before.edits.step(CLIP, "undo");
+  before.edits.recovery.leave();
+  before.edits.close(); // and its browser holds its name still
+
+  server.offline = false;
+  const after = await keptPage(server, workspace, before.tab);
+  await after.edits.settled(null);
+
+  assert.equal(server.version(`${TARGET}/${FRAME}/target`), 1, "it was undone");
+  crash(before.tab);
+  const last = await keptPage(server, workspace);
+  assert.deepEqual(last.edits.recovery.offered, []);
 });
 
 test("an edit given up is not kept when the page goes", async () => {

@@ -249,6 +249,32 @@ def test_what_is_drawn_before_the_journal_is_open_survives_a_reload(
     are_drawn(app, target, range(1))
 
 
+def test_edits_are_kept_and_taken_up_by_a_page_whose_canvas_comes_late(
+    app: RunningApp, open_page: Any, two_clips: Any
+) -> None:
+    """The panels around it ask who is here, and may have the answer before the canvas is loaded."""
+    (clip, target), _ = two_clips
+    page: Page = open_page(f"/#clip={clip['id']}", expect=UNREACHABLE)
+    on_clip(page, clip)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.route("**/api/targets/*/masks?kind=*", lambda route: route.abort())
+    draw(page)
+    expect(page.locator(".rs-saved")).to_have_text("not saved: 1 edit")
+
+    late: list[Any] = []
+    page.route("**/edits/the_edits.js", lambda route: late.append(route))
+    with page.expect_request("**/edits/the_edits.js"):
+        page.reload(wait_until="commit")
+    page.wait_for_function(
+        "async () => (await import(new URL('studio/shared/session.js', document.baseURI)))"
+        ".session.ready"
+    )
+    page.unroute("**/api/targets/*/masks?kind=*")
+    late.pop().continue_()
+
+    are_drawn(app, target, range(1))
+
+
 def are_drawn(app: RunningApp, target_id: int, frames: range) -> None:
     """Wait until the store holds the stroke on every frame."""
     for number in frames:

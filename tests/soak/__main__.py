@@ -18,9 +18,13 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
+import cv2
+import numpy as np
 from playwright.sync_api import Playwright, sync_playwright
 
-from tests.journey.clips import FRAMES, HEIGHT, WIDTH, disc_clip
+from annotation_store import runs
+from annotation_store.workspace import Workspace
+from tests.journey.clips import FRAMES, HEIGHT, WIDTH, disc, disc_clip
 from tests.soak.annotator import Annotator, patiently
 from tests.soak.ledger import Ledger, Verdict, compare
 from tests.soak.processes import Chromium, Pulse, Server
@@ -28,6 +32,7 @@ from tests.soak.processes import Chromium, Pulse, Server
 log = logging.getLogger("tests.soak")
 
 CLIPS = 3
+DRAFTED = 2  # the others get their first target from an edit
 TABS = 2
 SETTLING_S = 300
 LEAST_EDITS = 20
@@ -48,6 +53,7 @@ class Soak:
         self.server = Server(folder)
         self.server.start()
         self._add_clips(folder)
+        self._add_draft()
         self.pulse = Pulse(self.server)
         self.chromium = Chromium(driver, folder / "profile")
         self.tabs: list[Annotator] = []
@@ -64,6 +70,19 @@ class Soak:
         while len(self.server.get("/api/clips")["clips"]) < CLIPS:
             assert time.monotonic() < deadline, "the clips were not imported"
             time.sleep(0.2)
+
+    def _add_draft(self) -> None:
+        """Give one clip a draft, as a segmenter that finds the disc exactly would leave it."""
+        with Workspace.open(self.server.workspace) as workspace:
+            target = workspace.targets.add(DRAFTED)
+            expression = workspace.expressions.add(target.id, "the disc", "ana")
+            draft = workspace.drafts.start(expression.id, "rem-demo", "", 0, {})
+            frames = []
+            for number in range(FRAMES):
+                _, png = cv2.imencode(".png", np.uint8(255) * disc(number))
+                frames.append((number, runs.encode(disc(number)), png.tobytes()))
+            workspace.drafts.save_frames(draft.id, frames)
+            workspace.drafts.finish(draft.id, "done")
 
     def _open_tabs(self) -> None:
         for tab in self.tabs:

@@ -14,7 +14,10 @@ from tests.soak.ledger import Ledger
 
 SIZE = (HEIGHT, WIDTH)
 
-WATCH_QUEUE = """async () => {
+# Run in every page of the tab: the browser loads a page anew by itself when a server is back.
+WATCH_QUEUE = """(async () => {
+  // Not before the page has loaded its modules in its own time.
+  while (!document.querySelector('.rsc-counter')) await new Promise((r) => setTimeout(r, 20));
   const { edits } = await import(new URL('studio/canvas/edits/the_edits.js', document.baseURI));
   const { session } = await import(new URL('studio/shared/session.js', document.baseURI));
   let before = new Map();
@@ -35,7 +38,7 @@ WATCH_QUEUE = """async () => {
     window.tellSoak('given-up', detail.edits.map(facts)));
   look();
   window.soak = { edits, session };
-}"""
+})()"""
 
 SHOWN = """() => {
   const { edits, session } = window.soak;
@@ -65,6 +68,7 @@ class Annotator:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: dialog.accept())
         page.expose_function("tellSoak", ledger.hear)
+        page.add_init_script(WATCH_QUEUE)
 
     def arrive(self, address: str) -> None:
         """Open the page, as it is opened in the morning."""
@@ -72,8 +76,7 @@ class Annotator:
         self._settle_in()
 
     def _settle_in(self) -> None:
-        self.page.wait_for_selector(".rsc-counter", timeout=60_000)
-        self.page.evaluate(WATCH_QUEUE)
+        self.page.wait_for_function("() => Boolean(window.soak)", timeout=60_000)
 
     @property
     def is_saved(self) -> bool:
@@ -99,6 +102,11 @@ class Annotator:
             (2, self._reload),
             (2, self._offline),
             (2, self._absent),
+            (5, lambda: self.page.keyboard.press("m")),
+            (3, lambda: self.page.keyboard.press("g")),
+            (2, self._clear),
+            (3, self._accept),
+            (3, self._other_target),
             (1, self._propagate),
             (1, self._other_engine),
             (10, self.see_to_problems),
@@ -140,11 +148,51 @@ class Annotator:
         self.page.keyboard.press("Tab")
 
     def _absent(self) -> None:
-        self.page.keyboard.press("[")
-        self.page.keyboard.press("ArrowRight")
-        self.page.keyboard.press("]")
+        self._few_frames()
         steps.tab(self.page, "Review")
         self.page.locator(".rs-review button", has_text="Absent").click()
+
+    def _clear(self) -> None:
+        self._few_frames()
+        steps.tab(self.page, "Review")
+        buttons = self.page.locator(".rs-repair .rs-row").last.get_by_role("button")
+        self._chance.choice([buttons.first, buttons.last]).click()
+
+    def _accept(self) -> None:
+        """Accept the draft of the one clip that has one."""
+        steps.tab(self.page, "Draft")
+        draft = self.page.locator(".rs-draft")
+        if not draft.count():
+            return
+        if not draft.get_by_role("button", name="Accept all").is_visible():
+            draft.locator(".rs-draft-show").click()
+        self._few_frames()
+        draft.locator(".rs-overwrite").set_checked(self._chance.random() < 0.5)
+        which = self._chance.choice([".rs-primary", ".rs-accept-range", ".rs-accept-range"])
+        draft.locator(which).click()
+
+    def _few_frames(self) -> None:
+        self.page.keyboard.press("[")
+        for _ in range(self._chance.randint(1, 3)):
+            self.page.keyboard.press("ArrowRight")
+        self.page.keyboard.press("]")
+
+    def _other_target(self) -> None:
+        """Work on the clip's other target, which is made where it has but one."""
+        targets = self.page.evaluate(
+            "() => window.soak.session.clip?.targets.map(({ id }) => id) ?? []"
+        )
+        if len(targets) > 1:
+            chosen = self._chance.choice(targets)
+            self.page.evaluate("(id) => window.soak.session.selectTarget(id)", chosen)
+        elif targets:
+            self.page.get_by_label("It refers to target").select_option("new")
+            words = self.page.get_by_role("textbox", name="New expression")
+            words.fill("the disc once more")
+            try:
+                words.press("Enter")
+            finally:
+                words.press("Escape")  # what is pressed next is meant for the picture
 
     def _propagate(self) -> None:
         self.page.keyboard.press("p")

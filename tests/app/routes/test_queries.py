@@ -10,7 +10,7 @@ from annotation_store.workspace import Workspace
 from app.live import Live
 from app.work.jobs import Job
 from app.work.keepers import DraftKeeper
-from app.workers.tasks import packed_step
+from app.workers.model_tasks import packed_step
 from tests.app.conftest import FRAMES, disc, read_masks, soft_map
 from tests.model.segmenters.test_vdit_segmenter import clip as noise
 from tests.model.segmenters.test_vdit_segmenter import segmenter

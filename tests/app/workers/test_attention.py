@@ -8,7 +8,7 @@ from annotation_store.edits import MaskChange
 from annotation_store.runs import MaskRuns
 from annotation_store.workspace import Workspace
 from app.workers.attention import Attention
-from app.workers.tasks import ingest
+from app.workers.store_tasks import ingest
 from tests.app.conftest import FRAMES, disc, disc_video, disc_x
 
 

@@ -13,8 +13,8 @@ from annotation_store.frames import FrameStore
 from app.notices import RefusedError
 from app.settings import Settings
 from app.workers.messages import FrameFilled
+from app.workers.model_tasks import model_tasks
 from app.workers.models import Loaded
-from app.workers.tasks import model_tasks
 from app.workers.worker import Priority, Worker
 from model import catalog
 from model.segmenter import ModelError

@@ -76,8 +76,8 @@ def make_tasks(folder: Path) -> Tasks:
 
 def toy_models(folder: Path) -> Tasks:
     """The model worker's own tasks with a toy refiner, and how often it has encoded a picture."""
+    from app.workers.model_tasks import tasks_with
     from app.workers.models import Models
-    from app.workers.tasks import tasks_with
     from model.refiners.memory_refiner import MemoryRefiner
     from tests.model.refiners.toy_sam2 import toy_network
 

@@ -13,7 +13,6 @@ const LOOK_EVERY_MS = 30_000;
 
 export class Recovery {
   #stash;
-  #unkept = new Map(); // id -> edit that the journal has not taken yet
   #queue;
   #restored;
   #changed;
@@ -65,20 +64,20 @@ export class Recovery {
 
   /** Keep an edit, or what has become of it. @param {Edit} edit */
   put(edit) {
-    this.#unkept.set(edit.id, edit);
-    const taken = () => this.#unkept.get(edit.id) === edit && this.#unkept.delete(edit.id);
-    this.#journal?.put(edit).then(taken, this.#failed);
+    this.#journal?.put(edit).catch(this.#failed);
   }
 
   /** The store has them, or the person gave them up. @param {Edit[]} edits */
   remove(edits) {
-    for (const { id } of edits) this.#unkept.delete(id);
     this.#journal?.remove(edits.map(({ id }) => id)).catch(this.#failed);
   }
 
-  /** The page goes: keep what the journal has not taken. The browser waits for nothing now. */
+  /**
+   * The page goes: hand the queue to the page that comes after it in this tab. The journal may have
+   * had no time for the newest edits, and that page may not get at the name they are kept under.
+   */
   leave() {
-    const known = [...stashed(this.#stash), ...this.#unkept.values()];
+    const known = [...stashed(this.#stash), ...this.#queue()];
     stash(this.#stash, [...new Map(known.map((edit) => [edit.id, edit])).values()]);
   }
 

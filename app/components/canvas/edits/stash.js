@@ -1,6 +1,6 @@
 /**
- * A page's last moment: edits that the browser's journal had no time for, in the tab's own storage,
- * the only one that is written at once.
+ * A page's last moment: its queue in the tab's own storage, the only one that is written at once.
+ * It outlives a reload; what outlives more than that is the journal.
  *
  * @typedef {import("./queue.js").Edit} Edit
  * @typedef {{storage: Storage | undefined, workspace: () => string}} Kept
@@ -14,7 +14,7 @@ export function stash({ storage, workspace }, edits) {
     if (!edits.length) storage?.removeItem(`${NAME}-${workspace()}`);
     else storage?.setItem(`${NAME}-${workspace()}`, JSON.stringify(edits, plain));
   } catch {
-    // No room, or not allowed: the journal may have them yet.
+    // No room, or not allowed: the journal has nearly all of them.
   }
 }
 

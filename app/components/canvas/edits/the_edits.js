@@ -8,11 +8,13 @@ import { Journal } from "./journal.js";
 export const edits = new Edits(api, session, globalThis.sessionStorage);
 
 let kept = false;
-session.addEventListener("ready", async () => {
-  if (kept) return; // the server was asked again after a failure
+async function keep() {
+  if (kept || !session.ready) return; // the server was asked again after a failure
   kept = true;
   await edits.recovery.keepIn(await Journal.open(session.workspaceId));
-});
+}
+session.addEventListener("ready", keep);
+keep(); // the panels around the canvas may have been here first
 
 // What is not saved is kept by the browser, but only this page shows it: ask before it is left.
 globalThis.addEventListener?.("beforeunload", (event) => {
