@@ -165,6 +165,38 @@ test("edits of a page that dies beside an open one are offered there, too", asyn
   assert.equal(beside.edits.recovery.offered.length, 1);
 });
 
+test("an undo of a page that is gone is neither offered nor kept", async () => {
+  const server = new Server();
+  const workspace = newWorkspace();
+  const dying = await keptPage(server, workspace);
+  server.offline = true;
+  dying.edits.step(CLIP, "undo");
+  await kept(workspace, 1);
+  dying.edits.close();
+  crash(dying.tab);
+
+  const { edits, journal } = await keptPage(server, workspace);
+
+  assert.deepEqual(edits.recovery.offered, []);
+  await quiet();
+  assert.deepEqual((await journal.recall()).others, []);
+});
+
+test("what another page left is said to be given up when the person discards it", async () => {
+  const server = new Server();
+  const { workspace } = await deadPage(server, stroke(1));
+  const { edits } = await keptPage(server, workspace);
+  const given = [];
+  edits.addEventListener("given-up", ({ detail }) => given.push(...detail.edits));
+
+  await edits.recovery.drop();
+
+  assert.deepEqual(
+    given.map(({ kind }) => kind),
+    ["stroke"],
+  );
+});
+
 test("what one page saved or gave up of a dead one's edits, another does not do again", async () => {
   const server = new Server();
   const { workspace } = await deadPage(server, stroke(1));

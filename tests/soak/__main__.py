@@ -91,7 +91,7 @@ class Soak:
         self.tabs = []
         for number in range(TABS):
             page = self.chromium.context.new_page()
-            tab = Annotator(page, self.ledger, self.chance)
+            tab = Annotator(page, self.ledger, self.chance, f"tab {number}")
             self.tabs.append(tab)
             tab.arrive(f"{self.server.url}/#clip={number + 1}")
 
@@ -111,6 +111,7 @@ class Soak:
         victim = self.chance.choices(["server", "worker", "browser"], [4, 4, 2])[0]
         self.kills[victim] += 1
         log.info("killing the %s", victim)
+        self.ledger.tell(f"the {victim} is killed")
         if victim == "worker":
             self.server.kill_a_worker(self.chance)
         elif victim == "server":
@@ -121,8 +122,8 @@ class Soak:
             self.server.start()
             self.pulse.server_is(up=True)
         else:
+            self.ledger.browser_died(IN_HAND_S)  # before: killing takes its time
             self.chromium.kill()
-            self.ledger.browser_died(IN_HAND_S)
             self.chromium.start()
             self._open_tabs()
 
@@ -171,6 +172,8 @@ def report(soak: Soak, verdict: Verdict, settled: bool, begun: dict[str, float])
     print(f"shown at the end, not the newest  {len(verdict.outdated)}")
     kinds = dict(Counter(ledger.made[name] for name in verdict.unsettled))
     print(f"neither saved nor given up  {len(verdict.unsettled)}  {kinds}")
+    for name in verdict.unsettled[:12]:
+        print(f"    {ledger.story_of(name)}")
     print(f"everything saved at the end  {'yes' if settled else 'NO'}")
     print(f"acts the page could not do  {soak.refused.total()}  {soak.refused.most_common(4)}")
     print(f"page errors               {len(soak.errors)}  {soak.errors[:3]}")

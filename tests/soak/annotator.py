@@ -58,8 +58,9 @@ SHOWN = """() => {
 class Annotator:
     """One tab and the hand that works in it."""
 
-    def __init__(self, page: Page, ledger: Ledger, chance: random.Random) -> None:
+    def __init__(self, page: Page, ledger: Ledger, chance: random.Random, name: str) -> None:
         self.page = page
+        self.name = name
         self.errors: list[str] = []
         self.acts = 0
         self._ledger = ledger
@@ -205,6 +206,7 @@ class Annotator:
         )
 
     def _reload(self) -> None:
+        self._ledger.tell(f"{self.name} is reloaded")
         self.page.reload(timeout=60_000)
         self._settle_in()
 
@@ -225,14 +227,17 @@ class Annotator:
         notice = self.page.locator(".rsc-unsaved")
         save = notice.get_by_role("button", name="Save", exact=True)
         if save.is_visible():
+            self._ledger.tell(f"{self.name}: Save")
             save.click()
             return
         retry = notice.get_by_role("button", name="Retry")
         if retry.is_visible() and self._chance.random() < 0.7:
+            self._ledger.tell(f"{self.name}: Retry")
             retry.click()
             return
         discard = notice.get_by_role("button", name="Discard")
         if discard.is_visible():
+            self._ledger.tell(f"{self.name}: Discard")
             discard.click()
 
     def note_what_is_saved(self) -> None:

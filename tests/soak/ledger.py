@@ -40,6 +40,19 @@ class Ledger:
     orders: set[str] = field(default_factory=set)  # undo and redo that went with their browser
     claims: set[Claim] = field(default_factory=set)
     last: set[Claim] = field(default_factory=set)  # what the pages showed at the very end
+    story: list[tuple[float, str]] = field(default_factory=list)  # (s, monotonic; what happened)
+
+    def tell(self, what: str) -> None:
+        """Remember what may explain afterwards what became of an edit."""
+        self.story.append((time.monotonic(), what))
+
+    def story_of(self, name: str) -> str:
+        """What happened in the minute after an edit was made."""
+        made = self.made_at[name]
+        after = [
+            f"{when - made:+.1f} s {what}" for when, what in self.story if 0 < when - made < 60
+        ]
+        return f"{self.made[name]} {name}: {', '.join(after[:20])}"
 
     def hear(self, event: str, edits: list[dict[str, Any]]) -> None:
         """Take in what a page tells of its queue: `event` is made, gone or given-up."""

@@ -74,6 +74,7 @@ export class Edits extends EventTarget {
       queue,
       restored: (edits) => this.#restore(edits),
       changed: () => this.#say(),
+      dropped: (edits) => this.#sayGivenUp(edits),
       failed: (error) =>
         session.notice(
           `The browser keeps no copy of what is not saved yet (${error.message}). ` +
@@ -378,9 +379,13 @@ export class Edits extends EventTarget {
     await this.#masks.refresh(edit.targetId, range(edit));
   }
 
+  #sayGivenUp(edits) {
+    this.dispatchEvent(new CustomEvent("given-up", { detail: { edits } }));
+  }
+
   #drop(edits) {
     this.#waiting.giveUp(edits);
-    this.dispatchEvent(new CustomEvent("given-up", { detail: { edits } }));
+    this.#sayGivenUp(edits);
     this.#setQueue(
       without(
         this.#queue,

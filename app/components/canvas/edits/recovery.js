@@ -16,6 +16,7 @@ export class Recovery {
   #queue;
   #restored;
   #changed;
+  #dropped;
   #failed;
   /** @type {Journal | null} */
   #journal = null;
@@ -32,13 +33,15 @@ export class Recovery {
    * @param {() => Edit[]} told.queue the edits on their way
    * @param {(edits: Edit[]) => void} told.restored edits are this page's from now on
    * @param {() => void} told.changed what is offered grew or shrank
+   * @param {(edits: Edit[]) => void} told.dropped the person gave them up
    * @param {(error: Error) => void} told.failed the browser could not keep something
    */
-  constructor(kept, { queue, restored, changed, failed }) {
+  constructor(kept, { queue, restored, changed, dropped, failed }) {
     this.#stash = kept;
     this.#queue = queue;
     this.#restored = restored;
     this.#changed = changed;
+    this.#dropped = dropped;
     this.#failed = failed;
   }
 
@@ -98,9 +101,12 @@ export class Recovery {
     this.#changed();
   }
 
-  /** An undo of a page that is gone would take back what was done since. */
+  /** An undo of a page that is gone would take back what was done since: it is forgotten. */
   #offer(edits) {
-    this.#offered = this.#unknown(edits).filter((edit) => !isOfWholeClip(edit));
+    const unknown = this.#unknown(edits);
+    const orders = unknown.filter(isOfWholeClip);
+    if (orders.length) this.remove(orders);
+    this.#offered = unknown.filter((edit) => !isOfWholeClip(edit));
   }
 
   #unknown(edits) {
@@ -117,7 +123,9 @@ export class Recovery {
 
   /** Give up what another page left. */
   async drop() {
-    this.remove(await this.#stillOffered());
+    const edits = await this.#stillOffered();
+    this.remove(edits);
+    this.#dropped(edits);
     this.#changed();
   }
 
