@@ -6,7 +6,7 @@ the pixels in between.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from video_types import Size
 
 AT_ONCE = 64
 """Masks turned together: enough to spread numpy's cost per call, few enough to stay in cache."""
+BYTES_AT_ONCE = 2**18
+"""Of COCO counts turned together: turning takes 65 times as much memory meanwhile, which for
+64 ragged masks of a large frame would be gigabytes."""
 
 Words = npt.NDArray[np.uint32]
 
@@ -34,9 +37,21 @@ def row_major_runs(size: Size, counts: Sequence[bytes]) -> list[Words]:
     height, width = size
     at_once = min(AT_ONCE, (2**31 - 1) // ((height + 1) * (width + 2)))
     found: list[Words] = []
-    for first in range(0, len(counts), at_once):
-        found += _turn(size, *coco_runs.all_run_lengths(counts[first : first + at_once]))
+    for together in _parts(counts, at_once):
+        found += _turn(size, *coco_runs.all_run_lengths(together))
     return found
+
+
+def _parts(counts: Sequence[bytes], at_once: int) -> Iterator[Sequence[bytes]]:
+    """`counts` in parts of at most `at_once` masks and BYTES_AT_ONCE, or of one mask."""
+    first, size = 0, 0
+    for place, one in enumerate(counts):
+        if place > first and (place - first == at_once or size + len(one) > BYTES_AT_ONCE):
+            yield counts[first:place]
+            first, size = place, 0
+        size += len(one)
+    if counts:
+        yield counts[first:]
 
 
 def column_major_counts(size: Size, runs: Words) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,6 +61,27 @@ def test_rows_become_the_very_counts_that_painting_the_mask_gives(seed):
         counts = row_runs.column_major_counts(size, np.array(rows, dtype=np.uint32))
 
         assert counts == runs.encode(mask)
+
+
+def test_many_ragged_masks_take_the_memory_of_few():
+    random = np.random.default_rng(3)
+    size = (181, 240)
+    masks = [random.random(size) < 0.5 for _ in range(32)]
+    counts = [runs.encode(mask) for mask in masks]
+
+    tracemalloc.start()
+    few = row_runs.row_major_runs(size, counts[:10])
+    _, peak_of_few = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    many = row_runs.row_major_runs(size, counts)
+    after, peak_of_many = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert [found.tolist() for found in many[:10]] == [found.tolist() for found in few]
+    assert [found.tolist() for found in many] == [list(row_runs_of(mask)) for mask in masks]
+    # Beside the answer itself, which is as large as the masks are many.
+    assert peak_of_many - after < 1.5 * (peak_of_few - before)
 
 
 def test_counts_of_another_size_are_refused():
