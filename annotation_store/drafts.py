@@ -68,6 +68,23 @@ def mask_at(soft_map: SoftMap, size: Size, threshold: float) -> Mask:
     return np.asarray(enlarged > 255 * threshold)
 
 
+def drafts_of(connection: Connection, clip_id: int) -> list[Draft]:
+    """`Drafts.list` inside a transaction already begun."""
+    query = _with_counts().where(draft.c.clip_id == clip_id).order_by(draft.c.id.desc())
+    return [_draft(row) for row in connection.execute(query)]
+
+
+def draft_masks_of(connection: Connection, draft_id: int) -> list[tuple[int, bytes]]:
+    """`Drafts.masks` inside a transaction already begun."""
+    _get(connection, draft_id)
+    query = (
+        select(draft_frame.c.frame_index, draft_frame.c.rle)
+        .where(draft_frame.c.draft_id == draft_id)
+        .order_by(draft_frame.c.frame_index)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
 class Drafts:
     def __init__(
         self, database: Database, folder: Path, *, clips: Clips, masks: Masks, edits: Edits
@@ -147,9 +164,8 @@ class Drafts:
 
     def list(self, clip_id: int) -> list[Draft]:
         """The clip's drafts, newest first."""
-        query = _with_counts().where(draft.c.clip_id == clip_id).order_by(draft.c.id.desc())
         with self._database.read() as connection:
-            return [_draft(row) for row in connection.execute(query)]
+            return drafts_of(connection, clip_id)
 
     def get(self, draft_id: int) -> Draft:
         with self._database.read() as connection:
@@ -159,16 +175,10 @@ class Drafts:
         self, draft_id: int, frames: Sequence[int] | None = None
     ) -> Sequence[tuple[int, bytes]]:
         """(frame_index, COCO counts) of every frame delivered so far, or of those in `frames`."""
-        query = (
-            select(draft_frame.c.frame_index, draft_frame.c.rle)
-            .where(draft_frame.c.draft_id == draft_id)
-            .order_by(draft_frame.c.frame_index)
-        )
         wanted = None if frames is None else set(frames)
         with self._database.read() as connection:
-            _get(connection, draft_id)
-            rows = connection.execute(query).all()
-        return [(row[0], row[1]) for row in rows if wanted is None or row[0] in wanted]
+            found = draft_masks_of(connection, draft_id)
+        return [one for one in found if wanted is None or one[0] in wanted]
 
     def map_path(self, draft_id: int, frame_index: int) -> Path:
         """The PNG of a soft map; it exists for every frame delivered."""

@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from annotation_store.clips import Clip
-from annotation_store.drafts import Draft
+from sqlalchemy import Connection
+
+from annotation_store.clips import Clip, get_clip
+from annotation_store.drafts import Draft, draft_masks_of, drafts_of
 from annotation_store.errors import NotFoundError
-from annotation_store.expressions import Expression
+from annotation_store.expressions import Expression, expressions_of
+from annotation_store.masks import masks_of
+from annotation_store.targets import get_target
 from annotation_store.workspace import Workspace
 from app.notices import RefusedError
 
@@ -69,7 +73,7 @@ class Compared:
 def load(
     workspace: Workspace, clip_id: int, keys: Sequence[str], target_id: int | None
 ) -> Compared:
-    """The runs called `keys` as the store holds them now.
+    """The runs called `keys` as the store holds them at one moment.
 
     They are measured against target `target_id`, or the one the first draft's expression is of.
 
@@ -77,19 +81,18 @@ def load(
         RefusedError: a key is none, or there are none or too many.
         NotFoundError: a run or the target is not of this clip.
     """
-    clip = workspace.clips.get(clip_id)
     keys = list(dict.fromkeys(keys))
-    if not 1 <= len(keys) <= MOST_RUNS:
-        raise RefusedError(f"Expected one to {MOST_RUNS} runs to compare, got {len(keys)}.")
-    drafts = {
-        draft.id: draft for draft in workspace.drafts.list(clip_id) if f"draft:{draft.id}" in keys
-    }
-    # After the drafts: one that is added meanwhile would be of an expression not seen here.
-    expressions = workspace.expressions.list(clip_id)
-    if target_id is None:
-        target_id = _usual_target(keys, drafts, expressions)
-    annotation = None if target_id is None else _annotation(workspace, clip, target_id)
-    runs = [_run(workspace, clip, key, drafts, expressions, annotation) for key in keys]
+    with workspace.read() as connection:
+        clip = get_clip(connection, clip_id)
+        if not 1 <= len(keys) <= MOST_RUNS:
+            raise RefusedError(f"Expected one to {MOST_RUNS} runs to compare, got {len(keys)}.")
+        found = drafts_of(connection, clip_id)
+        drafts = {draft.id: draft for draft in found if f"draft:{draft.id}" in keys}
+        expressions = expressions_of(connection, clip_id)
+        if target_id is None:
+            target_id = _usual_target(keys, drafts, expressions)
+        annotation = None if target_id is None else _annotation(connection, clip, target_id)
+        runs = [_run(connection, clip, key, drafts, expressions, annotation) for key in keys]
     return Compared(clip, tuple(_told_apart(runs)), annotation)
 
 
@@ -104,18 +107,18 @@ def _usual_target(
     return None
 
 
-def _annotation(workspace: Workspace, clip: Clip, target_id: int) -> Annotation:
-    if workspace.targets.get(target_id).clip_id != clip.id:
+def _annotation(connection: Connection, clip: Clip, target_id: int) -> Annotation:
+    if get_target(connection, target_id).clip_id != clip.id:
         raise NotFoundError(f"There is no target {target_id} in “{clip.name}”.")
     layers: dict[str, dict[int, bytes]] = {"target": {}, "ignore": {}}
-    for one in workspace.masks.load_all(target_id):
+    for one in masks_of(connection, target_id):
         if one.rle is not None:
             layers[one.layer][one.frame_index] = one.rle
     return Annotation(target_id, layers["target"], layers["ignore"])
 
 
 def _run(
-    workspace: Workspace,
+    connection: Connection,
     clip: Clip,
     key: str,
     drafts: Mapping[int, Draft],
@@ -123,16 +126,16 @@ def _run(
     annotation: Annotation | None,
 ) -> Run:
     if key == ANNOTATION and annotation is not None:
-        return _annotated(workspace, key, annotation, expressions)
+        return _annotated(connection, key, annotation, expressions)
     found = _KEY.fullmatch(key)
     if found is None:
         raise RefusedError(f"Expected runs such as draft:3,draft:5, got {key[:40]!r}.")
     number = int(found[2])
     if found[1] == "target":
-        return _annotated(workspace, key, _annotation(workspace, clip, number), expressions)
+        return _annotated(connection, key, _annotation(connection, clip, number), expressions)
     draft = drafts.get(number)
     places = {one.id: (place, one) for place, one in enumerate(expressions)}
-    if draft is None or draft.expression_id not in places:  # or removed since the drafts were read
+    if draft is None:
         raise NotFoundError(f"There is no draft {number} in “{clip.name}”; it may be discarded.")
     place, of = places[draft.expression_id]
     seed = f", seed {draft.seed}" if draft.seed else ""
@@ -146,14 +149,14 @@ def _run(
         draft.threshold,
         draft.query,
         place,
-        dict(workspace.drafts.masks(number)),
+        dict(draft_masks_of(connection, number)),
     )
 
 
 def _annotated(
-    workspace: Workspace, key: str, annotation: Annotation, expressions: Sequence[Expression]
+    connection: Connection, key: str, annotation: Annotation, expressions: Sequence[Expression]
 ) -> Run:
-    target = workspace.targets.get(annotation.target_id)
+    target = get_target(connection, annotation.target_id)
     own = [(place, one.text) for place, one in enumerate(expressions) if one.target_id == target.id]
     place, text = own[0] if own else (0, "")
     title = f"Annotation, {target.name or f'target {target.number}'}"
