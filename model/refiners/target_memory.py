@@ -1,8 +1,9 @@
 """What the target and its surroundings looked like, asked for where the target is now.
 
 The image features that MobileSAM computes for every frame tell things apart well enough to
-find each cell's likeness on frames whose masks are known.  This finds the target again
-after it was hidden, where optical flow has nothing to carry.
+find each cell's likeness on frames whose masks are known, and to learn what tells the target from
+its surroundings.  This finds the target again after it was hidden, where optical flow has nothing
+to carry.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from model.refiners.likeness import likest
+from model.refiners.linear_reader import LinearReader
 from model.refiners.mobile_sam import CERTAIN, Embedding, logits_of_share
 
 NEIGHBOURS = 16
@@ -28,6 +30,8 @@ RECENT_KEPT = 3
 RARE_KEPT = 4
 RARE_EVERY = 10
 """Every so many frames a frame enters the longer memory."""
+LEARNT_WEIGHT = 0.5
+"""What was learnt of target and background counts this much beside the likest cells."""
 REACH = 6.0
 """Cells a target moves between two frames at little cost in the recent memory."""
 
@@ -49,6 +53,7 @@ class TargetMemory:
         self._anchors: list[_Seen] = []
         self._rare: deque[_Seen] = deque(maxlen=RARE_KEPT)
         self._recent: deque[_Seen] = deque(maxlen=RECENT_KEPT)
+        self._learnt = LinearReader()
         self._steps = 0
 
     @property
@@ -58,12 +63,15 @@ class TargetMemory:
 
     def add_anchor(self, embedding: Embedding, share: Share) -> None:
         """Remember a frame whose mask a person settled; `share` is (H, W) from 0 to 1."""
-        self._anchors.append(_seen(embedding, share))
+        seen = _seen(embedding, share)
+        self._anchors.append(seen)
+        self._learnt.settle(seen.keys, seen.share)
 
     def add(self, embedding: Embedding, share: Share, *, sure: bool) -> None:
         """Remember the frame just passed; only one that is `sure` for longer."""
         seen = _seen(embedding, share)
         self._recent.append(seen)
+        self._learnt.passed(seen.keys, seen.share)
         self._steps += 1
         if sure and self._steps % RARE_EVERY == 0:
             self._rare.append(seen)
@@ -77,6 +85,9 @@ class TargetMemory:
         votes = _vote(query, lasting, None)
         if self._recent:
             votes = 0.5 * votes + 0.5 * _vote(query, list(self._recent), (height, width))
+        learnt = self._learnt.read(query)
+        if learnt is not None:
+            votes = (1 - LEARNT_WEIGHT) * votes + LEARNT_WEIGHT * learnt
         cells = votes.view(height, width).cpu().numpy().astype(np.float32)
         return _spread(cells, embedding)
 
