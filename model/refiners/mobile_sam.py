@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model import openvino_graph
-from model.openvino_graph import Plan, RuntimeUnavailableError, multiplies_bfloat16
+from model.openvino_graph import Graph, Plan, RuntimeUnavailableError, multiplies_bfloat16
 from model.refiners.prompt_network import Decoded, Logits
 from model.refiners.tiny_vit import PATCH, AnySizeEncoder
 from model.segmenter import ModelError
@@ -62,6 +62,12 @@ class Embedding:
         return height * PATCH // LOGIT_STEP, width * PATCH // LOGIT_STEP
 
 
+Predict = Callable[
+    [Tensor, Tensor, Tensor, Tensor],
+    tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+]
+"""Features, positions, sparse and dense prompt -> logits (4, h, w) of one and of three readings,
+and their scores (4,)."""
 Encode = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """(H, W, 3) -> (1, 256, h, w)."""
 
@@ -82,14 +88,19 @@ class MobileSam:
         encoder = AnySizeEncoder(self._network).eval()
         self._encode = _on_torch(encoder, self._device, half)
         self.runtime = f"PyTorch {torch.__version__}, {'bfloat16' if half else 'float32'}"
-        """What runs the encoder, for people."""
+        """What runs it, for people."""
+        self._predict = _predict_on_torch(self._network.mask_decoder)
         if graphs is not None:
             try:
                 graph = openvino_graph.load(_encoder_plan(half), lambda: encoder, graphs)
+                decoder = openvino_graph.load(
+                    _decoder_plan(half), lambda: _Decoder(self._network.mask_decoder), graphs
+                )
             except RuntimeUnavailableError as error:
                 log.info("MobileSAM runs on PyTorch: %s", error)
             else:
                 self._encode = lambda picture: graph(picture[None])[0]
+                self._predict = _predict_on_graph(decoder)
                 self.runtime = graph.runtime
                 log.info("MobileSAM runs on %s", self.runtime)
         with torch.inference_mode():
@@ -153,14 +164,14 @@ class MobileSam:
         if logits is not None:
             earlier = torch.from_numpy(logits).to(self._device)[None, None]
         sparse, dense = prompt(points=pairs, boxes=corners, masks=earlier)
-        masks, scores = self._network.mask_decoder(
-            image_embeddings=embedding.features,
-            image_pe=self._positions[..., :height, :width],
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense[..., :height, :width],
-            multimask_output=several,
+        masks, scores = self._predict(
+            embedding.features,
+            self._positions[..., :height, :width],
+            sparse,
+            dense[..., :height, :width],
         )
-        return Decoded(masks[0].float().cpu().numpy(), scores[0].float().cpu().numpy())
+        wanted = slice(1, None) if several else slice(0, 1)
+        return Decoded(masks[wanted], scores[wanted])
 
     def to_picture(self, logits: Logits, embedding: Embedding) -> Logits:
         """As `PromptNetwork.to_picture`."""
@@ -257,6 +268,53 @@ def _on_torch(encoder: AnySizeEncoder, device: torch.device, half: bool) -> Enco
         return np.asarray(features.float().cpu().numpy())
 
     return encode
+
+
+class _Decoder(nn.Module):
+    """The package's decoder with all its readings, in plain arguments."""
+
+    def __init__(self, decoder: Any) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self, features: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `Predict`, each with a dimension of 1 before."""
+        masks, scores = self.decoder.predict_masks(features, positions, sparse, dense)
+        return masks, scores
+
+
+def _predict_on_torch(decoder: Any) -> Predict:
+    whole = _Decoder(decoder)
+
+    @torch.inference_mode()
+    def predict(
+        *prompt: Tensor,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        masks, scores = whole(*prompt)
+        return masks[0].float().cpu().numpy(), scores[0].float().cpu().numpy()
+
+    return predict
+
+
+def _predict_on_graph(graph: Graph) -> Predict:
+    def predict(
+        *prompt: Tensor,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        masks, scores = graph(*(np.ascontiguousarray(each.numpy()) for each in prompt))
+        return masks[0], scores[0]
+
+    return predict
+
+
+def _decoder_plan(half: bool) -> Plan:
+    """Any size of features and any number of points."""
+    numbers = torch.Generator().manual_seed(0)
+    sizes = ((1, 256, -1, -1), (1, 256, -1, -1), (1, -1, 256), (1, 256, -1, -1))
+    shapes = ((1, 256, 20, 30), (1, 256, 20, 30), (1, 4, 256), (1, 256, 20, 30))
+    examples = tuple(torch.randn(shape, generator=numbers) for shape in shapes)
+    return Plan("mobile-sam-decoder", CHECKPOINT_SHA256, examples, sizes, bfloat16=half)
 
 
 def _encoder_plan(half: bool) -> Plan:

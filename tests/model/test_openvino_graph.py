@@ -139,6 +139,23 @@ def test_mobile_sams_features_are_those_of_torch(tmp_path):
     assert alike.min() > (0.98 if multiplies_bfloat16() else 0.9999)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_mobile_sams_masks_are_those_of_torch(tmp_path_factory, several):
+    target = disc(100, 80, 30)
+    frame = picture(target)
+    plain = load_network("cpu")
+    graph = load_network("cpu", graphs=tmp_path_factory.getbasetemp() / "graphs")
+    embedding = plain.embed(frame)
+    points, positive = np.array([[100.0, 80.0], [300.0, 20.0]]), np.array([True, False])
+
+    for logits in (None, plain.logits_of(target, embedding)):
+        asked = {"points": points, "positive": positive, "logits": logits, "several": several}
+        expected, found = plain.decode(embedding, **asked), graph.decode(embedding, **asked)
+        assert found.logits.shape == expected.logits.shape == ((3 if several else 1), 144, 256)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=0.02)
+        assert ((found.logits > 0) != (expected.logits > 0)).mean() < 0.01
+
+
 def test_without_the_package_mobile_sam_runs_on_torch_and_says_so(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "openvino", None)
 
