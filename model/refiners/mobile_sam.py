@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
 LONG_SIDE = 1024
 """Pixels of the longer side of a picture inside the network."""
+VIEW_SIDE = 640
+"""The same of a view, which is often square.  J is as with 1024, for a third of the time."""
 LOGIT_STEP = 4
 """Network pixels on a side of one cell of the low-resolution logits."""
 CERTAIN = 8.0
@@ -108,11 +110,18 @@ class MobileSam:
 
     def embed(self, picture: Frame) -> Embedding:
         """The features of `picture`, (H, W, 3)."""
+        return self._embed(picture, LONG_SIDE)
+
+    def embed_view(self, view: Frame) -> Embedding:
+        """The features of a part of a frame, (H, W, 3): it is enlarged, and needs less room."""
+        return self._embed(view, VIEW_SIDE)
+
+    def _embed(self, picture: Frame, long_side: int) -> Embedding:
         require_frame(picture)
         height, width = picture.shape[:2]
-        inner = _inner((height, width))
+        inner = _inner((height, width), long_side)
         resized = cv2.resize(picture, inner[::-1], interpolation=cv2.INTER_LINEAR)
-        return self.embedding(self._encode(resized), (height, width))
+        return self.embedding(self._encode(resized), (height, width), long_side)
 
     @property
     def features_name(self) -> str:
@@ -126,16 +135,18 @@ class MobileSam:
         >>> MobileSam.features_shape((720, 1280))
         (1, 256, 36, 64)
         """
-        height, width = (-(-side // PATCH) for side in _inner(size))
+        height, width = (-(-side // PATCH) for side in _inner(size, LONG_SIDE))
         return 1, 256, height, width
 
-    def embedding(self, features: npt.NDArray[np.floating[Any]], size: Size) -> Embedding:
+    def embedding(
+        self, features: npt.NDArray[np.floating[Any]], size: Size, long_side: int = LONG_SIDE
+    ) -> Embedding:
         """Features (1, 256, h, w) of a picture of `size` (H, W), as `embed` gives them.
 
         They are as exact as half precision is: read back from a disk they are the same.
         """
         rounded = features.astype(np.float16).astype(np.float32)
-        return Embedding(torch.from_numpy(rounded).to(self._device), LONG_SIDE / max(size), size)
+        return Embedding(torch.from_numpy(rounded).to(self._device), long_side / max(size), size)
 
     @torch.inference_mode()
     def decode(
@@ -251,10 +262,10 @@ def load_network(device: str = "cpu", *, graphs: Path | None = None) -> MobileSa
     return MobileSam(network, device, graphs=graphs)
 
 
-def _inner(size: Size) -> Size:
+def _inner(size: Size, long_side: int) -> Size:
     """(H, W) of a picture inside the network."""
     height, width = size
-    scale = LONG_SIDE / max(height, width)
+    scale = long_side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
