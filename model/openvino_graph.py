@@ -2,9 +2,8 @@
 
 The graph is made from the loaded network on this machine, checked against it, and kept ready to
 run in the person's cache folder: a later start takes it from there.  Nothing is fetched, and
-nothing is sent: OpenVINO's conversion tool would count its uses with its maker, so its
-frontend is called instead.  Without the package, or where anything of this fails, the network
-runs on torch as before.
+nothing is sent (`quiet_openvino`).  Without the package, or where anything of this fails, the
+network runs on torch as before.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import hashlib
 import io
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -79,6 +79,20 @@ def multiplies_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def quiet_openvino() -> Any:
+    """The package, which otherwise tells its maker over the network whenever it is imported.
+
+    Without the module that does so it works as well: it takes one that does nothing.  Its
+    conversion tool would tell too, and is not called.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it fails
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own deprecations
+        import openvino
+
+    return openvino
+
+
 def cache_folder() -> Path:
     """Where graphs are kept between starts."""
     import platformdirs
@@ -105,10 +119,7 @@ def load(plan: Plan, network: Callable[[], nn.Module], folder: Path) -> Graph:
 
 
 def _loaded(plan: Plan, network: Callable[[], nn.Module], folder: Path) -> Graph:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own deprecations
-        import openvino
-
+    openvino = quiet_openvino()
     core = openvino.Core()
     version = openvino.get_version()
     precision = "bfloat16" if plan.bfloat16 else "float32"
@@ -139,7 +150,7 @@ def _loaded(plan: Plan, network: Callable[[], nn.Module], folder: Path) -> Graph
 
 def _converted(module: nn.Module, plan: Plan) -> Any:
     """The network as OpenVINO's model, traced at the sizes of the examples."""
-    import openvino
+    openvino = quiet_openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

@@ -32,7 +32,7 @@ class Embeddings:
         with self._lock:
             found = self._kept.get(name)
         if found is None:
-            found = self._network.embed(np.ascontiguousarray(frame[view.inside]))
+            found = self._network.embed_view(np.ascontiguousarray(frame[view.inside]))
             with self._lock:
                 self._kept[name] = found
         return found

@@ -59,21 +59,29 @@ class FlowEstimator:
         ]
         there = self._dis.calc(grays[0], grays[1], None)
         back = self._dis.calc(grays[1], grays[0], None)
-        columns, rows = np.meshgrid(
-            np.arange(inner[0], dtype=np.float32), np.arange(inner[1], dtype=np.float32)
-        )
+        columns, rows = _places(*inner)
         source = (columns + there[..., 0], rows + there[..., 1])
         returned = cv2.remap(back, *source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        miss = np.linalg.norm(there + returned, axis=2)
-        way = np.linalg.norm(there, axis=2) + np.linalg.norm(returned, axis=2)
+        miss = _length(there + returned)
+        way = _length(there) + _length(returned)
         # A miss may grow with the way: one pixel, and a tenth of the distance travelled.
         trust = np.exp(-((miss / (1.0 + 0.1 * way)) ** 2)).astype(np.float32)
         large = cv2.resize(there, (width, height), interpolation=cv2.INTER_LINEAR)
-        columns, rows = np.meshgrid(
-            np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-        )
+        columns, rows = _places(width, height)
         return Flow(
             columns + large[..., 0] * (width / inner[0]),
             rows + large[..., 1] * (height / inner[1]),
             cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR),
         )
+
+
+def _places(width: int, height: int) -> tuple[Share, Share]:
+    """(1, W) and (H, 1): the place of every pixel."""
+    columns = np.arange(width, dtype=np.float32)[None]
+    return columns, np.arange(height, dtype=np.float32)[:, None]
+
+
+def _length(way: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(H, W, 2) -> (H, W)."""
+    along, down = way[..., 0], way[..., 1]
+    return np.sqrt(along * along + down * down)

@@ -101,7 +101,8 @@ class Follower:
         if view == view_of(frame):
             return share
         seen = np.ascontiguousarray(share[view.inside])
-        finer, _ = self._read(self._network.embed(np.ascontiguousarray(frame[view.inside])), seen)
+        closer = self._network.embed_view(np.ascontiguousarray(frame[view.inside]))
+        finer, _ = self._read(closer, seen)
         if soft_overlap(finer, seen) < FINER_AGREES:
             return share
         result = np.zeros_like(share)

@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model import openvino_graph
-from model.openvino_graph import Plan, RuntimeUnavailableError, multiplies_bfloat16
+from model.openvino_graph import Graph, Plan, RuntimeUnavailableError, multiplies_bfloat16
 from model.refiners.prompt_network import Decoded, Logits
 from model.refiners.tiny_vit import PATCH, AnySizeEncoder
 from model.segmenter import ModelError
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
 LONG_SIDE = 1024
 """Pixels of the longer side of a picture inside the network."""
+VIEW_SIDE = 640
+"""The same of a view, which is often square.  J is as with 1024, for a third of the time."""
 LOGIT_STEP = 4
 """Network pixels on a side of one cell of the low-resolution logits."""
 CERTAIN = 8.0
@@ -62,6 +64,12 @@ class Embedding:
         return height * PATCH // LOGIT_STEP, width * PATCH // LOGIT_STEP
 
 
+Predict = Callable[
+    [Tensor, Tensor, Tensor, Tensor],
+    tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+]
+"""Features, positions, sparse and dense prompt -> logits (4, h, w) of one and of three readings,
+and their scores (4,)."""
 Encode = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """(H, W, 3) -> (1, 256, h, w)."""
 
@@ -82,14 +90,19 @@ class MobileSam:
         encoder = AnySizeEncoder(self._network).eval()
         self._encode = _on_torch(encoder, self._device, half)
         self.runtime = f"PyTorch {torch.__version__}, {'bfloat16' if half else 'float32'}"
-        """What runs the encoder, for people."""
+        """What runs it, for people."""
+        self._predict = _predict_on_torch(self._network.mask_decoder)
         if graphs is not None:
             try:
                 graph = openvino_graph.load(_encoder_plan(half), lambda: encoder, graphs)
+                decoder = openvino_graph.load(
+                    _decoder_plan(half), lambda: _Decoder(self._network.mask_decoder), graphs
+                )
             except RuntimeUnavailableError as error:
                 log.info("MobileSAM runs on PyTorch: %s", error)
             else:
                 self._encode = lambda picture: graph(picture[None])[0]
+                self._predict = _predict_on_graph(decoder)
                 self.runtime = graph.runtime
                 log.info("MobileSAM runs on %s", self.runtime)
         with torch.inference_mode():
@@ -97,11 +110,18 @@ class MobileSam:
 
     def embed(self, picture: Frame) -> Embedding:
         """The features of `picture`, (H, W, 3)."""
+        return self._embed(picture, LONG_SIDE)
+
+    def embed_view(self, view: Frame) -> Embedding:
+        """The features of a part of a frame, (H, W, 3): it is enlarged, and needs less room."""
+        return self._embed(view, VIEW_SIDE)
+
+    def _embed(self, picture: Frame, long_side: int) -> Embedding:
         require_frame(picture)
         height, width = picture.shape[:2]
-        inner = _inner((height, width))
+        inner = _inner((height, width), long_side)
         resized = cv2.resize(picture, inner[::-1], interpolation=cv2.INTER_LINEAR)
-        return self.embedding(self._encode(resized), (height, width))
+        return self.embedding(self._encode(resized), (height, width), long_side)
 
     @property
     def features_name(self) -> str:
@@ -115,16 +135,18 @@ class MobileSam:
         >>> MobileSam.features_shape((720, 1280))
         (1, 256, 36, 64)
         """
-        height, width = (-(-side // PATCH) for side in _inner(size))
+        height, width = (-(-side // PATCH) for side in _inner(size, LONG_SIDE))
         return 1, 256, height, width
 
-    def embedding(self, features: npt.NDArray[np.floating[Any]], size: Size) -> Embedding:
+    def embedding(
+        self, features: npt.NDArray[np.floating[Any]], size: Size, long_side: int = LONG_SIDE
+    ) -> Embedding:
         """Features (1, 256, h, w) of a picture of `size` (H, W), as `embed` gives them.
 
         They are as exact as half precision is: read back from a disk they are the same.
         """
         rounded = features.astype(np.float16).astype(np.float32)
-        return Embedding(torch.from_numpy(rounded).to(self._device), LONG_SIDE / max(size), size)
+        return Embedding(torch.from_numpy(rounded).to(self._device), long_side / max(size), size)
 
     @torch.inference_mode()
     def decode(
@@ -153,14 +175,14 @@ class MobileSam:
         if logits is not None:
             earlier = torch.from_numpy(logits).to(self._device)[None, None]
         sparse, dense = prompt(points=pairs, boxes=corners, masks=earlier)
-        masks, scores = self._network.mask_decoder(
-            image_embeddings=embedding.features,
-            image_pe=self._positions[..., :height, :width],
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense[..., :height, :width],
-            multimask_output=several,
+        masks, scores = self._predict(
+            embedding.features,
+            self._positions[..., :height, :width],
+            sparse,
+            dense[..., :height, :width],
         )
-        return Decoded(masks[0].float().cpu().numpy(), scores[0].float().cpu().numpy())
+        wanted = slice(1, None) if several else slice(0, 1)
+        return Decoded(masks[wanted], scores[wanted])
 
     def to_picture(self, logits: Logits, embedding: Embedding) -> Logits:
         """As `PromptNetwork.to_picture`."""
@@ -240,10 +262,10 @@ def load_network(device: str = "cpu", *, graphs: Path | None = None) -> MobileSa
     return MobileSam(network, device, graphs=graphs)
 
 
-def _inner(size: Size) -> Size:
+def _inner(size: Size, long_side: int) -> Size:
     """(H, W) of a picture inside the network."""
     height, width = size
-    scale = LONG_SIDE / max(height, width)
+    scale = long_side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -257,6 +279,53 @@ def _on_torch(encoder: AnySizeEncoder, device: torch.device, half: bool) -> Enco
         return np.asarray(features.float().cpu().numpy())
 
     return encode
+
+
+class _Decoder(nn.Module):
+    """The package's decoder with all its readings, in plain arguments."""
+
+    def __init__(self, decoder: Any) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self, features: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `Predict`, each with a dimension of 1 before."""
+        masks, scores = self.decoder.predict_masks(features, positions, sparse, dense)
+        return masks, scores
+
+
+def _predict_on_torch(decoder: Any) -> Predict:
+    whole = _Decoder(decoder)
+
+    @torch.inference_mode()
+    def predict(
+        *prompt: Tensor,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        masks, scores = whole(*prompt)
+        return masks[0].float().cpu().numpy(), scores[0].float().cpu().numpy()
+
+    return predict
+
+
+def _predict_on_graph(graph: Graph) -> Predict:
+    def predict(
+        *prompt: Tensor,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        masks, scores = graph(*(np.ascontiguousarray(each.numpy()) for each in prompt))
+        return masks[0], scores[0]
+
+    return predict
+
+
+def _decoder_plan(half: bool) -> Plan:
+    """Any size of features and any number of points."""
+    numbers = torch.Generator().manual_seed(0)
+    sizes = ((1, 256, -1, -1), (1, 256, -1, -1), (1, -1, 256), (1, 256, -1, -1))
+    shapes = ((1, 256, 20, 30), (1, 256, 20, 30), (1, 4, 256), (1, 256, 20, 30))
+    examples = tuple(torch.randn(shape, generator=numbers) for shape in shapes)
+    return Plan("mobile-sam-decoder", CHECKPOINT_SHA256, examples, sizes, bfloat16=half)
 
 
 def _encoder_plan(half: bool) -> Plan:
