@@ -1,6 +1,6 @@
 """How good and how fast the refiners are on clips with known masks.
 
-    python -m benchmarks.refinement --davis FOLDER   J by clicks and by propagation, per clip
+    python -m benchmarks.refinement --davis FOLDER   J by clicks, by propagation and in the loop
     python -m benchmarks.refinement --memory         what a long clip costs in memory
     python -m benchmarks.refinement --latency        how long a click on a visited frame takes
 
@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
+from benchmarks.annotator_loop import print_loop
+from benchmarks.known_clips import Clip, next_click
 from benchmarks.refiner_costs import print_latency, print_memory, print_speed
 from model import catalog
 from model.metrics import region_similarity
@@ -32,27 +32,6 @@ from model.refiners.view import box_of
 from video_types import Click, Frame, Mask
 
 CLICKS = 5
-
-
-class Clip(Sequence[Frame]):
-    """The frames of one clip, read when asked for, with the true mask of each."""
-
-    def __init__(self, root: Path, name: str, stride: int) -> None:
-        self.name = name
-        self._pictures = sorted((root / "JPEGImages" / "480p" / name).glob("*.jpg"))[::stride]
-        self._truths = sorted((root / "Annotations" / "480p" / name).glob("*.png"))[::stride]
-        if not self._pictures or len(self._pictures) != len(self._truths):
-            raise SystemExit(f"{name}: expected as many masks as frames, and at least one")
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # no slices
-        return np.asarray(Image.open(self._pictures[index]).convert("RGB"))
-
-    def truth(self, index: int) -> Mask:
-        """(H, W)."""
-        return np.asarray(np.asarray(Image.open(self._truths[index]).convert("L")) > 0)
 
 
 class FlowAlone:
@@ -122,23 +101,6 @@ class ByChains:
             return self._begin(frame, settled.mask(anchor, frame))
 
         return propagate(frames, anchors, targets=targets, begin=begin)
-
-
-def next_click(truth: Mask, mask: Mask) -> Click | None:
-    """A click at the deepest place of the largest connected error; None if there is no error."""
-    largest, found = 0, None
-    for positive, wrong in ((True, truth & ~mask), (False, mask & ~truth)):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(
-            wrong.astype(np.uint8), connectivity=4
-        )
-        if count == 1:
-            continue
-        part = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-        if stats[part, cv2.CC_STAT_AREA] > largest:
-            largest = int(stats[part, cv2.CC_STAT_AREA])
-            ((x, y),) = deep_points(np.asarray(labels == part), most=1)
-            found = Click(0, float(x), float(y), positive)
-    return found
 
 
 def overlaps_by_click(refiner: ClickRefiner, frame: Frame, truth: Mask, key: str) -> list[float]:
@@ -211,7 +173,9 @@ def main() -> None:
     parser.add_argument("--refiners", default="", help="names, comma between; default all at hand")
     parser.add_argument("--stride", type=int, default=1, help="take every Nth frame of a clip")
     parser.add_argument("--every", type=int, default=8, help="click on every Nth frame taken")
-    parser.add_argument("--only", choices=("clicks", "propagation"), help="one of the two tables")
+    parser.add_argument(
+        "--only", choices=("clicks", "propagation", "loop"), help="one of the three tables"
+    )
     parser.add_argument("--no-baselines", action="store_true", help="leave the baselines out")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps")
     parser.add_argument("--memory", action="store_true", help="memory over a long clip instead")
@@ -240,11 +204,13 @@ def main() -> None:
     clips = [Clip(options.davis, name, options.stride) for name in wanted]
     for name in names:
         refiner = catalog.load_refiner(name, device)
-        if options.only != "propagation":
+        if options.only in (None, "clicks"):
             print_clicks(refiner, clips, options.every)
-        if options.only != "clicks":
+        if options.only in (None, "propagation"):
             print_propagation(refiner, clips)
-    if options.only != "clicks" and not options.no_baselines:
+        if options.only in (None, "loop"):
+            print_loop(refiner, clips)
+    if options.only in (None, "propagation") and not options.no_baselines:
         network = load_network(device)
         print_propagation(ByChains(FlowAlone.name, FlowAlone), clips)
         print_propagation(

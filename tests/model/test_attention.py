@@ -57,6 +57,24 @@ def test_a_mask_in_pieces_and_an_unsure_one_are_found():
     }
 
 
+def test_of_unsure_frames_the_longest_doubted_come_first():
+    confidences = dict.fromkeys(range(8), 0.45) | {1: 0.2, 5: 0.25, 6: 0.25, 7: 0.25}
+
+    frames = frames_to_see(steady(), confidences=confidences)
+
+    assert [frame.frame_index for frame in frames[:2]] == [7, 6]
+    assert len(frames) == 8
+
+
+def test_the_least_sure_frame_is_named_where_nothing_else_is_until_the_refiner_is_sure():
+    confidences = dict.fromkeys(range(8), 0.78) | {7: 0.74}
+
+    (frame,) = frames_to_see(steady(), confidences=confidences)
+
+    assert (frame.frame_index, frame.reason) == (7, "unsure")
+    assert frames_to_see(steady(), confidences=dict.fromkeys(range(8), 0.9)) == []
+
+
 def test_a_mask_that_strays_from_the_motion_and_one_after_a_cut_are_found():
     followed = dict.fromkeys(range(1, 8), 0.9) | {3: 0.4}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.refinement import Clip, FlowAlone, next_click
+from benchmarks.known_clips import Clip, next_click
+from benchmarks.refinement import FlowAlone
 from benchmarks.refiner_costs import DrawnClip
 from model.metrics import region_similarity
 
