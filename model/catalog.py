@@ -29,7 +29,8 @@ class Entry:
 
     `loader` is "module:function"; a segmenter's is called with (device, weights path or None), a
     refiner's with (device).  `gpu_gb` is the GPU memory it needs, 0 where a CPU will do; `note` is
-    a sentence or two on what it is good for.  `carried` says that a refiner draws and carries what
+    a sentence or two on what it is good for, `limits` one on what of an expression it does not see,
+    for those who compare.  `carried` says that a refiner draws and carries what
     the segmenter finds; see `carrier`.  `gated` names whoever must be asked before a download, and
     `weights_of` the engine whose weights these are, where two share a file.
     """
@@ -43,6 +44,7 @@ class Entry:
     gpu_gb: int = 0
     is_demo: bool = False
     note: str = ""
+    limits: str = ""
     carried: bool = False
     gated: str = ""
     weights_of: str = ""
@@ -111,9 +113,23 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.segmenters.box_segmenter:load",
         download_bytes=689_000_000,
-        note="Finds a box by words on a few frames; a refiner draws what is in it and carries it. "
-        "Sees single frames: words for motion do not help it.",
+        note="Finds a box by words on a few frames; a refiner draws what is in it and carries it.",
+        limits="Sees single frames: words for motion do not help it.",
         carried=True,
+    ),
+    Entry(
+        "sam3",
+        "segmenter",
+        "SAM 3",
+        _SAM3_LICENCE,
+        "model.segmenters.sam3_segmenter:load",
+        download_bytes=_SAM3_BYTES,
+        gpu_gb=16,
+        note="Follows every thing of the kind that is named; each is a query of the draft, and so "
+        "are all together.",
+        limits="Ignores places and relations: it reads what kind of thing is named, and takes the "
+        "surest of the kind.",
+        gated="Meta",
     ),
     Entry(
         "mobile-sam",

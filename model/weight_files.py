@@ -13,11 +13,16 @@ DEMO_FILE = "weights.safetensors"
 
 
 def checkpoint_in(path: Path) -> Path:
-    """The checkpoint `path` is, or the only one in the folder it is."""
+    """The checkpoint `path` is, or the only one in the folder it is.
+
+    In a folder as transformers writes it, with a description, other forms beside it do not count.
+    """
     if not path.exists():
         raise ModelError(f"There are no weights at {path}.")
     if path.is_file():
         return path
+    if (path / "config.json").is_file() and (path / "model.safetensors").is_file():
+        return path / "model.safetensors"
     found = [
         file
         for ending in ("safetensors", "pth", "pt", "bin")

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from starlette.concurrency import run_in_threadpool
 
 from annotation_store import runs
-from app.comparing.runs import Compared, Run
+from app.comparing.runs import Compared, Run, engine_limits
 from model import comparison, metrics
 from video_types import Size
 
@@ -149,6 +149,7 @@ def comparison_json(compared: Compared, j: Measure, f: Measure | None) -> dict[s
         listed.append(
             {
                 **{name: getattr(run, name) for name in RUN_FACTS},
+                "limits": engine_limits(run.segmenter),
                 "frames_done": len(run.masks),
                 "frames_compared": summary.frames,
                 "j": overlap,

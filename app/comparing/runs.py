@@ -176,6 +176,18 @@ def engine_title(name: str) -> str:
         return name
 
 
+def engine_limits(name: str) -> str:
+    """What of an expression the segmenter `name` does not see, as a sentence; "" where nothing is
+    known."""
+    from model import catalog
+    from model.segmenter import ModelError
+
+    try:
+        return catalog.entry(name).limits
+    except ModelError:
+        return ""
+
+
 def _told_apart(runs: Sequence[Run]) -> list[Run]:
     """Runs of one title also say their key."""
     often = Counter(run.title for run in runs)

@@ -150,7 +150,7 @@ def _engines(kind: str, settings: Settings) -> list[dict[str, Any]]:
                     "sentence": state.sentence,
                     "is_demo": entry.is_demo,
                     "licence": entry.licence,
-                    "note": entry.note,
+                    "note": " ".join(filter(None, (entry.note, entry.limits))),
                 }
             )
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from model import catalog
 from model.checkpoint import load_strictly, read_tensors
-from model.refiners.memory_network import IMAGENET_DEVIATION, IMAGENET_MEAN
+from model.pictures import IMAGENET_DEVIATION, IMAGENET_MEAN
 from model.refiners.memory_refiner import MemoryRefiner
 from model.refiners.transformers_memory import TransformersMemory
 from model.segmenter import ModelError

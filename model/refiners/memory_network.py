@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from model.refiners.prompt_network import Logits, PromptNetwork
-from video_types import Frame, Mask, Size, require_frame, require_mask
+from video_types import Mask, Size, require_mask
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 CERTAIN = 10.0
 """Logit the networks themselves give to the inside of a mask they are handed, and minus it
 outside."""
@@ -73,27 +71,6 @@ def multiplies_half(device: torch.device) -> bool:
     return device.type == "cuda" or (
         device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
     )
-
-
-def squeezed(
-    picture: Frame,
-    side: int,
-    device: torch.device,
-    *,
-    mean: tuple[float, float, float],
-    deviation: tuple[float, float, float],
-) -> Tensor:
-    """`picture` (H, W, 3) as (1, 3, side, side), normalised; its sides' ratio is not kept."""
-    require_frame(picture)
-    shrinks = max(picture.shape[:2]) > side
-    square = cv2.resize(
-        picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    pixels = torch.from_numpy(square).to(device).permute(2, 0, 1)[None].float() / 255
-    centre, spread = (
-        torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (mean, deviation)
-    )
-    return (pixels - centre) / spread
 
 
 def stretched(logits: Logits, size: Size) -> Logits:

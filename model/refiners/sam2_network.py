@@ -18,15 +18,13 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import load_strictly, read_tensors
+from model.pictures import IMAGENET_DEVIATION, IMAGENET_MEAN, squeezed
 from model.refiners.memory_network import (
     CERTAIN,
-    IMAGENET_DEVIATION,
-    IMAGENET_MEAN,
     PictureFeatures,
     Remembered,
     cell_shares,
     multiplies_half,
-    squeezed,
     stretched,
 )
 from model.refiners.prompt_network import Decoded, Logits

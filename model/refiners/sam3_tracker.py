@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model import catalog
 from model.checkpoint import load_strictly, read_tensors, under
+from model.pictures import SAM3_DEVIATION, SAM3_MEAN
 from model.refiners.memory_refiner import MemoryRefiner
 from model.refiners.transformers_memory import TransformersMemory
 from model.segmenter import ModelError
@@ -20,8 +21,6 @@ from model.transformers_folder import described, weights_in
 
 OFFICIAL_IMAGE_SIZE = 1008
 PATCH = 14
-HALF = (0.5, 0.5, 0.5)
-"""Mean and deviation of its pictures; the library's processor for videos has ImageNet's."""
 PARTS = {
     "detector_model.vision_encoder.backbone.": "vision_encoder.backbone.",
     "tracker_neck.": "vision_encoder.neck.",
@@ -75,7 +74,9 @@ def load_network(weights: Path, device: str) -> TransformersMemory:
 
 def driven(network: Any, device: str, *, precise: bool = False) -> TransformersMemory:
     """A Sam3TrackerVideoModel as a MemoryNetwork."""
-    return TransformersMemory(network, device, mean=HALF, deviation=HALF, precise=precise)
+    return TransformersMemory(
+        network, device, mean=SAM3_MEAN, deviation=SAM3_DEVIATION, precise=precise
+    )
 
 
 def untrained(device: str = "cpu", *, image_size: int = OFFICIAL_IMAGE_SIZE) -> MemoryRefiner:

@@ -17,19 +17,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.pictures import Channels, squeezed
 from model.refiners.memory_network import (
     CERTAIN,
     PictureFeatures,
     Remembered,
     cell_shares,
     multiplies_half,
-    squeezed,
     stretched,
 )
 from model.refiners.prompt_network import Decoded, Logits
 from video_types import Box, Frame, Mask
-
-CHANNELS = tuple[float, float, float]
 
 
 @dataclass
@@ -64,8 +62,8 @@ class TransformersMemory:
         network: Any,
         device: str,
         *,
-        mean: CHANNELS,
-        deviation: CHANNELS,
+        mean: Channels,
+        deviation: Channels,
         encodes_memory: bool = False,
         precise: bool = False,
     ) -> None:

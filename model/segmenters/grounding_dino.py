@@ -63,9 +63,10 @@ class GroundingDino:
         Raises:
             ModelError: the device has no memory left.
         """
-        # A list of one: the library closes it with a full stop, which it does for lists alone.
+        # A list of one: the library closes it with a full stop, which it does for lists alone.  A
+        # copy: frames may be read-only, of which it warns.
         asked = self._processor(
-            images=frame, text=[[self.describe(expression).kept_text]], return_tensors="pt"
+            images=frame.copy(), text=[[self.describe(expression).kept_text]], return_tensors="pt"
         ).to(self._device)
         with inference("Grounding DINO", 1, self._device):
             answer = self._network(**asked)

@@ -8,7 +8,6 @@ what is seen together, windows change the numbers and are off by default.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,11 +27,12 @@ from model.segmenter import (
     SegmentStep,
 )
 from model.segmenters.inference import inference
+from model.segmenters.packed import packed_map, packed_mask, unpacked_map, unpacked_mask
 from model.segmenters.schedule import chunks, spread_chunks
 from model.segmenters.tokenizer import Tokenizer
 from model.segmenters.vdit import Queries, VdIt
 from model.segmenters.vdit_features import IMAGENET_MEAN, IMAGENET_STD
-from video_types import Frame, Mask, Size, SoftMap
+from video_types import Frame, Size
 
 OFFICIAL_SHORT_SIDE = 360
 PADDING_MULTIPLE = 16
@@ -180,32 +180,16 @@ class VdItSegmenter:
         answers.scores += list(queries.scores[-1].sigmoid().cpu())
         # sigmoid(x) > 0.5 is x > 0
         for index, frame in zip(frames, (enlarged > 0).cpu().numpy(), strict=True):
-            answers.masks[index] = [zlib.compress(np.packbits(mask).tobytes(), 1) for mask in frame]
+            answers.masks[index] = [packed_mask(mask) for mask in frame]
         soft = (logits.sigmoid() * 255).round().to(torch.uint8).cpu().numpy()
         for index, frame in zip(frames, soft, strict=True):
-            answers.maps[index] = [_packed_map(soft_map) for soft_map in frame]
+            answers.maps[index] = [packed_map(soft_map) for soft_map in frame]
 
 
 def _frame(answers: _Answers, index: int, chosen: int, size: Size) -> SegmentedFrame:
     """One frame with all its answers."""
     queries = tuple(
-        Answer(_unpacked(mask, size), _unpacked_map(soft_map))
+        Answer(unpacked_mask(mask, size), unpacked_map(soft_map))
         for mask, soft_map in zip(answers.masks[index], answers.maps[index], strict=True)
     )
     return SegmentedFrame(index, queries[chosen].mask, queries[chosen].soft_map, queries)
-
-
-def _unpacked(data: bytes, size: Size) -> Mask:
-    bits = np.frombuffer(zlib.decompress(data), dtype=np.uint8)
-    return np.unpackbits(bits, count=size[0] * size[1]).astype(np.bool_).reshape(size)
-
-
-def _packed_map(soft_map: SoftMap) -> bytes:
-    head = np.array(soft_map.shape, dtype="<u4").tobytes()
-    return zlib.compress(head + soft_map.tobytes(), 1)
-
-
-def _unpacked_map(data: bytes) -> SoftMap:
-    raw = zlib.decompress(data)
-    height, width = np.frombuffer(raw[:8], dtype="<u4")
-    return np.frombuffer(raw[8:], dtype=np.uint8).reshape(int(height), int(width))

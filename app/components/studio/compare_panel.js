@@ -232,6 +232,11 @@ function drawNumbers() {
             "Nothing is annotated on the frames of these runs: they are compared with each other.",
           ),
       agreements.length ? pairs : null,
+      ...[...new Map(reply.runs.map((run) => [run.limits, run])).values()]
+        .filter((run) => run.limits)
+        .map((run) =>
+          element("p", { class: "rs-muted rs-small-text" }, `${run.title}: ${run.limits}`),
+        ),
       comparison.threshold !== null && reply.threshold_note
         ? element("p", { class: "rs-muted rs-small-text" }, reply.threshold_note)
         : null,

@@ -30,6 +30,8 @@ from tests.app.conftest import (
 )
 from tests.app.routes.test_masks import stroke
 from tests.app.routes.workers import connections, stopped
+from tests.model import toy_sam3
+from tests.model.refiners import toy_edgetam
 from tests.model.segmenters import toy_grounding_dino
 
 
@@ -311,26 +313,39 @@ def test_two_checkpoints_of_one_segmenter_are_two_runs(tmp_path, demo):
         stop_server(server)
 
 
-def test_grounding_dino_is_held_against_rem(tmp_path, demo):
-    """Toy weights of a person's own, offered as a further checkpoint."""
-    folder = toy_grounding_dino.write_toy(tmp_path / "toy-dino")
-    server = start_server(tmp_path / "w", "--weights", f"grounding-dino={folder}")
+def test_grounding_dino_and_sam_3_are_held_against_rem(tmp_path, demo, monkeypatch):
+    """Toy weights of a person's own, offered as further checkpoints."""
+    monkeypatch.setenv("REFSCRIBE_EDGETAM", str(toy_edgetam.write_toy(tmp_path / "edgetam")))
+    monkeypatch.setenv("REFSCRIBE_GROUNDING_DINO_REFINER", "edgetam")
+    dino = toy_grounding_dino.write_toy(tmp_path / "toy-dino")
+    sam = toy_sam3.write_toy(tmp_path / "toy-sam")
+    given = ("--weights", f"grounding-dino={dino}", "--weights", f"sam3={sam}")
+    server = start_server(tmp_path / "w", *given)
     try:
         offered = {one["name"]: one for one in server.get("/api/session")["segmenters"]}
         assert offered["grounding-dino:toy-dino"]["ready"]
-        assert offered["grounding-dino:toy-dino"]["licence"] == "Apache-2.0"
+        assert offered["sam3:toy-sam"]["ready"]
+        assert offered["grounding-dino"]["licence"] == "Apache-2.0"
         assert "689 MB to fetch" in offered["grounding-dino"]["sentence"]
-        clip, runs = both_run(server, tmp_path, ["rem-demo", "grounding-dino:toy-dino"])
-        for one in runs:
-            assert one["title"].startswith(("REM demo", "Grounding DINO · toy-dino"))
-        again = run_of(server, clip, ["grounding-dino:toy-dino"])
+        assert offered["sam3"]["sentence"].startswith("gated: ask Meta first")
+        assert "Ignores places and relations" in offered["sam3"]["note"]
+        engines = ["rem-demo", "grounding-dino:toy-dino", "sam3:toy-sam"]
+        clip, runs = all_run(server, tmp_path, engines)
+        rem, boxes, things = runs
+        assert rem["title"].startswith("REM demo")
+        assert boxes["title"].startswith("Grounding DINO · toy-dino")
+        assert things["title"].startswith("SAM 3 · toy-sam")
+        assert (rem["limits"], things["query"]) == ("", 0)
+        assert "words for motion do not help" in boxes["limits"]
+        assert "Ignores places and relations" in things["limits"]
+        again = run_of(server, clip, engines)
         assert again["queued"] == [], "the same weights and refiner are a run made before"
-        assert runs[1]["weights_hash"].endswith("+mobile-sam")
+        assert boxes["weights_hash"].endswith("+edgetam")
     finally:
         stop_server(server)
 
 
-def both_run(server, tmp_path, segmenters):
+def all_run(server, tmp_path, segmenters):
     """A clip on which each of `segmenters` has been run, and what a comparison says of the runs."""
     clip = server.add_clip(disc_video(tmp_path / "disc.mp4"))
     target = server.add_target(clip["id"])

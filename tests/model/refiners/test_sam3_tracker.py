@@ -17,7 +17,7 @@ from model import catalog, hub
 from model.refiners import sam3_tracker
 from model.segmenter import ModelError
 from tests.conftest import REPOSITORY
-from tests.model.refiners.toy_sam3 import toy_model, write_toy
+from tests.model.toy_sam3 import toy_model, write_toy
 from video_types import Click
 
 SIZE = (53, 81)

@@ -13,11 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from model.refiners.memory_network import IMAGENET_DEVIATION, IMAGENET_MEAN, cell_shares, squeezed
+from model.pictures import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    SAM3_DEVIATION,
+    SAM3_MEAN,
+    squeezed,
+)
+from model.refiners.memory_network import cell_shares
 from model.refiners.memory_refiner import MemoryFollower, MemoryRefiner
-from model.refiners.sam3_tracker import HALF
 from model.refiners.transformers_memory import TransformersMemory
-from tests.model.refiners import toy_edgetam, toy_sam3
+from tests.model import toy_sam3
+from tests.model.refiners import toy_edgetam
 from video_types import Box, Click
 
 SIZE = (53, 81)
@@ -54,7 +61,7 @@ def sam3() -> Toy:
         Sam3TrackerVideoInferenceSession,
     )
 
-    return Toy(toy_sam3.toy_tracker(), Sam3TrackerVideoInferenceSession, HALF, HALF)
+    return Toy(toy_sam3.toy_tracker(), Sam3TrackerVideoInferenceSession, SAM3_MEAN, SAM3_DEVIATION)
 
 
 @pytest.fixture(scope="module", params=[edgetam, sam3])
@@ -80,6 +87,7 @@ def clip(length: int) -> list[np.ndarray]:
     frames = np.random.default_rng(1).integers(0, 90, (length, *SIZE, 3), dtype=np.uint8)
     for index in range(length):
         frames[index][block(10 + index)] = (220, 180, 40)
+    frames.setflags(write=False)  # as stored frames are read
     return list(frames)
 
 

@@ -36,7 +36,9 @@ def segmenter(weights, tmp_path, monkeypatch) -> BoxSegmenter:
 
 
 def clip(length: int) -> list[np.ndarray]:
-    return list(np.random.default_rng(2).integers(0, 255, (length, *SIZE, 3), dtype=np.uint8))
+    frames = np.random.default_rng(2).integers(0, 255, (length, *SIZE, 3), dtype=np.uint8)
+    frames.setflags(write=False)  # as stored frames are read
+    return list(frames)
 
 
 def test_each_frame_comes_once_and_every_step_tells_how_far_it_is(segmenter):

@@ -87,16 +87,29 @@ def toy_config() -> Any:
         detector_config=detector,
         tracker_config=tracker_config().to_dict(),
         low_res_mask_size=SIDE * 4 // 14,
+        score_threshold_detection=0.3,  # an untrained detector is half sure of everything
+        new_det_thresh=0.5,
     )
 
 
 def toy_model() -> Any:
-    from transformers import Sam3VideoModel
+    """Of it come things that stay, things that are withdrawn, and things that come late."""
+    from model.segmenters.sam3_video import build
 
     torch.manual_seed(7)
-    model = Sam3VideoModel(toy_config())
+    model = build(toy_config().to_dict())
+    for values in model.parameters():
+        if values.dim() > 1:
+            torch.nn.init.xavier_uniform_(values)
     made_lively(model.tracker_model)
+    believing(model, 6.0)
     return model.eval()
+
+
+def believing(model: Any, presence: float) -> Any:
+    """`model`, as sure that what is named is there as the logit `presence` says."""
+    torch.nn.init.constant_(model.detector_model.detr_decoder.presence_head.layer3.bias, presence)
+    return model
 
 
 def write_toy(folder: Path, model: Any = None) -> Path:
