@@ -67,6 +67,7 @@ _SAM2 = {
 
 _SAM3_LICENCE = "SAM License (Meta's own: commercial use too, nothing military)"
 _SAM3_BYTES = 3_440_000_000
+_UNTRIED = "Not tried with its official weights yet."
 _DEMO_NOTE = "Trained on rendered clips; for trying the page, not for real footage."
 
 _ENTRIES: tuple[Entry, ...] = (
@@ -113,7 +114,8 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.segmenters.box_segmenter:load",
         download_bytes=689_000_000,
-        note="Finds a box by words on a few frames; a refiner draws what is in it and carries it.",
+        note="Finds a box by words on a few frames; a refiner draws what is in it and carries it. "
+        + _UNTRIED,
         limits="Sees single frames: words for motion do not help it.",
         carried=True,
     ),
@@ -126,7 +128,7 @@ _ENTRIES: tuple[Entry, ...] = (
         download_bytes=_SAM3_BYTES,
         gpu_gb=16,
         note="Follows every thing of the kind that is named; each is a query of the draft, and so "
-        "are all together.",
+        f"are all together. {_UNTRIED}",
         limits="Ignores places and relations: it reads what kind of thing is named, and takes the "
         "surest of the kind.",
         gated="Meta",
@@ -156,8 +158,8 @@ _ENTRIES: tuple[Entry, ...] = (
         "Apache-2.0",
         "model.refiners.edgetam:load",
         download_bytes=55_900_000,
-        note="Light: a frame costs a sixth of what it costs SAM 2.1 tiny at the same size, so that "
-        "a CPU keeps up; its masks are a little worse.",
+        note="Light, for a CPU too: a frame costs a sixth of SAM 2.1 tiny's at the same size; its "
+        f"published figures are a little lower. {_UNTRIED}",
     ),
     Entry(
         "sam3-tracker",
@@ -168,7 +170,7 @@ _ENTRIES: tuple[Entry, ...] = (
         download_bytes=_SAM3_BYTES,
         gpu_gb=8,
         note="Large: seven times the cost of SAM 2.1 tiny, and not always better. For those who "
-        "have SAM 3 for its words.",
+        f"have SAM 3 for its words. {_UNTRIED}",
         gated="Meta",
         weights_of="sam3",
     ),
