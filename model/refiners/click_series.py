@@ -206,8 +206,8 @@ class ClickSeries(Generic[Features]):
     ) -> _Reading:
         """A mask begun by clicks after the last of `clicks`, drawn anew as a whole.
 
-        The network is asked three times: with what it drew, with the box of that and of the
-        clicks, and with both.  A proposal that throws much of the mask away is offered, not taken;
+        The network is asked with the box of what it drew and of the clicks, once with and once
+        without what it drew.  A proposal that throws much of the mask away is offered, not taken;
         a late click that makes the network doubt what it drew changes only its own spot.
         """
         click = clicks[-1]
@@ -222,9 +222,9 @@ class ClickSeries(Generic[Features]):
         is_late = len(clicks) > BOLD_CLICKS
         proposals: list[tuple[float, _Reading]] = []
         offered: list[Mask] = []
-        for asked_box, logits in ((None, earlier), (box, None), (box, earlier)):
+        for logits in (None, earlier):
             decoded = self._network.decode(
-                embedding, points=points, positive=positive, box=asked_box, logits=logits
+                embedding, points=points, positive=positive, box=box, logits=logits
             )
             drawn = self._network.to_picture(decoded.logits[0], embedding)
             mask = drawn > 0

@@ -3,7 +3,7 @@
 Flow carries the last mask here; the features say where the target's likeness is.  Flow is
 exact while the target is in view and lost once it was hidden; likeness is coarse and never
 lost.  Together they make the expectation that MobileSAM is prompted with, and against which its
-readings are weighed.
+readings are weighed.  What is too thin for the network is carried beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from model.refiners.footage import Footage
 from model.refiners.mobile_sam import Embedding, MobileSam, logits_of_share, to_picture
 from model.refiners.places import deep_points
 from model.refiners.target_memory import TargetMemory
+from model.refiners.thin_parts import ThinParts
 from model.refiners.view import around, box_of, view_of
 from video_types import Frame, Mask
 
@@ -42,6 +43,7 @@ class Follower:
         self._memory = TargetMemory()
         self._reached = frame_index
         self._share: Share = mask.astype(np.float32)
+        self._thin = ThinParts(footage[frame_index], mask)
         self.learn(frame_index, mask)
 
     def learn(self, frame_index: int, mask: Mask) -> None:
@@ -59,7 +61,7 @@ class Follower:
         share = self._look_closer(frame, share)
         self._memory.add(embedding, share, sure=confidence > SURE)
         self._reached, self._share = frame_index, share
-        return share > 0.5, confidence
+        return self._thin.added_to(share > 0.5, frame, flow), confidence
 
     def _read(self, embedding: Embedding, expected: Share) -> tuple[Share, float]:
         """The target's share (H, W) of a picture where it is `expected`, and the confidence."""
