@@ -57,6 +57,7 @@ class ClickRefiner(Protocol):
         *,
         key: Hashable,
         box: Box | None = None,
+        likely: Mask | None = None,
     ) -> Refined:
         """Segment the target under `clicks`, or correct `prior` by them.
 
@@ -69,10 +70,12 @@ class ClickRefiner(Protocol):
                 click reaches is kept as it is.
             key: names the frame; the same key must always come with the same frame.
             box: a rectangle the target fills, when the person drew one.
+            likely: (H, W), what the target looks like close by in time or in a draft: it chooses
+                among the readings of a first click, and nothing of it is taken over.
 
         Raises:
             ValueError: there is neither a click nor a box, a click lies outside the
-                frame, or `prior` is not of the frame's size.
+                frame, or `prior` or `likely` is not of the frame's size.
         """
         ...
 

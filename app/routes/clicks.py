@@ -26,6 +26,7 @@ from app.routes.newest import Newest
 from app.routes.replies import apply_edit, binary, clip_of, done_before
 from app.routes.waiting import GoneError, answer_to
 from app.services import Services, tab_of
+from app.work.likely import likely_mask
 from app.workers.messages import FrameRefined
 from app.workers.worker import CallCancelledError, Priority
 from video_types import Box, Click, Size
@@ -83,12 +84,13 @@ def read_clicks(points: Iterable[ClickPoint], frame_index: int, size: Size) -> t
 @dataclass(frozen=True)
 class _Asked:
     """Clicks that can be answered: what is `shown` on their frame now, and the `base` of it that
-    they correct."""
+    they correct; where there is nothing to correct, what the target is `likely` to look like."""
 
     clip: Clip
     shown: StoredMask
     base: StoredMask
     clicks: tuple[Click, ...]
+    likely: bytes | None
 
 
 def _add_clicks(router: APIRouter, services: Services) -> None:
@@ -114,6 +116,7 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
             clicks=asked.clicks,
             prior=_prior(asked.base),
             box=_read_box(wanted.box, asked.clip.size),
+            likely=asked.likely,
         )
         if not wanted.preview:
             refined = await call.answer(CLICK_TIMEOUT_S)
@@ -138,7 +141,10 @@ def _add_clicks(router: APIRouter, services: Services) -> None:
             return binary(request, wire.encode_masks(clip.size, [shown]))
         if shown.version != wanted.seen:
             raise StaleMaskError(frame_index, seen=wanted.seen, stored=shown.version)
-        return _Asked(clip, shown, base_of(shown), clicks)
+        base = base_of(shown)
+        begins = _prior(base) is None and wanted.box is None
+        likely = likely_mask(workspace, target_id, frame_index) if begins else None
+        return _Asked(clip, shown, base, clicks, likely)
 
     def base_of(shown: StoredMask) -> StoredMask:
         """What the clicks in force correct: the mask from before the first of them."""

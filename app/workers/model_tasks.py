@@ -104,6 +104,7 @@ def refine(
     clicks: Sequence[Click],
     prior: bytes | None,
     box: Box | None,
+    likely: bytes | None = None,
 ) -> Steps:
     """The mask of all clicks now in force on one frame; returns a FrameRefined."""
     yield from ()  # a click is one step
@@ -113,6 +114,7 @@ def refine(
         None if prior is None else runs.decode(prior, size),
         key=(clip_id, frame_index),
         box=box,
+        likely=None if likely is None else runs.decode(likely, size),
     )
     return _refined(refined)
 

@@ -35,6 +35,8 @@ from model.refiners.proposals import (
     is_about,
     is_bearable,
     is_much,
+    island_at,
+    most_like,
     plausible,
     stability,
     touches_border,
@@ -91,11 +93,14 @@ class ClickSeries(Generic[Features]):
         *,
         key: Hashable,
         box: Box | None = None,
+        likely: Mask | None = None,
     ) -> Refined:
         """As `ClickRefiner.refine`.  With a `prior`, a box bounds what may change."""
         require_prompt(frame, clicks, prior, box)
+        if likely is not None:
+            require_mask(likely, frame.shape[:2])
         clicks = [replace(click, frame_index=0) for click in clicks]
-        series = (key, _digest(prior), box)
+        series = (key, _digest(prior), box, _digest(likely))
         reading = None if prior is None else _Reading(prior, 1.0)
         # A box is a step of its own; without box and prior the first click begins the series.
         for count in range(0 if box is not None else 1, len(clicks) + 1):
@@ -104,11 +109,11 @@ class ClickSeries(Generic[Features]):
             if kept is not None:
                 reading = kept
             elif reading is None:
-                reading = self._begin(frame, key, clicks[:count], box)
+                reading = self._begin(frame, key, clicks[:count], box, likely)
             elif count == 0 and box is not None:
                 reading = self._redraw_box(frame, key, box, reading)
             elif prior is None:
-                reading = self._redrawwhole_of(frame, key, clicks[:count], reading)
+                reading = self._redraw_whole(frame, key, clicks[:count], reading)
             else:
                 reading = self._correct(frame, key, clicks[:count], reading)
             self._readings[name] = reading
@@ -148,13 +153,18 @@ class ClickSeries(Generic[Features]):
         return Refined(mask, float(np.clip(scores[best], 0.0, 1.0)), others)
 
     def _begin(
-        self, frame: Frame, key: Hashable, clicks: Sequence[Click], box: Box | None
+        self,
+        frame: Frame,
+        key: Hashable,
+        clicks: Sequence[Click],
+        box: Box | None,
+        likely: Mask | None = None,
     ) -> _Reading:
         """The mask of one click or a box.
 
-        People click on whole targets more often than on parts of them: of the plausible readings
-        of a click the largest is taken.  A box around it lets the network see it once more as a
-        whole; the others are offered.
+        The reading that is most like the `likely` mask is taken.  Without one the largest plausible
+        reading: people click on whole targets more often than on parts of them; a box around it
+        lets the network see it once more as a whole.  The others are offered.
         """
         view = view_of(frame)
         embedding = self._embedding(frame, key, view)
@@ -163,11 +173,12 @@ class ClickSeries(Generic[Features]):
             embedding, points=points, positive=positive, box=box, several=True
         )
         maps = [self._network.to_picture(logits, embedding) for logits in decoded.logits]
-        if box is None:
+        alike = None if likely is None else most_like(likely, maps)
+        if box is None and alike is None:
             chosen = whole_of(decoded, maps)
             reading = self._boxed(embedding, clicks, maps[chosen], decoded, chosen)
         else:
-            chosen = int(decoded.scores.argmax())
+            chosen = int(decoded.scores.argmax()) if alike is None else alike
             mask = maps[chosen] > 0
             reading = _Reading(mask, _confidence(decoded, chosen), decoded.logits[chosen])
         mask = honour(self._drawn_finer(frame, key, clicks, reading.mask), clicks)
@@ -201,7 +212,7 @@ class ClickSeries(Generic[Features]):
             return before
         return _Reading(drawn, confidence, again.logits[0])
 
-    def _redrawwhole_of(
+    def _redraw_whole(
         self, frame: Frame, key: Hashable, clicks: Sequence[Click], reading: _Reading
     ) -> _Reading:
         """A mask begun by clicks after the last of `clicks`, drawn anew as a whole.
@@ -253,9 +264,13 @@ class ClickSeries(Generic[Features]):
 
         What lies beyond the click's reach the click does not speak of.  A proposal that changes
         more of that than of what is near gives way to the part under the click, and is offered.
+        A negative click on an island takes the island.
         """
         click = clicks[-1]
         before = reading.mask
+        island = island_at(before, click)
+        if island is not None:
+            return _Reading(honour(before & ~island, clicks), reading.confidence)
         view = view_of(frame)
         embedding = self._embedding(frame, key, view)
         points, positive = points_in(view, clicks)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from model.metrics import region_similarity
 from model.refiners.click_rules import component_at, pixel_of
 from model.refiners.prompt_network import Decoded, Logits
@@ -19,6 +21,10 @@ ALIKE = 0.9
 """J from which two readings of a click are one to a person."""
 MUCH = 0.6
 """Change, as a share of the mask before it, that is much for one click: it is looked at twice."""
+ISLAND = 0.25
+"""Share of a mask up to which a part that touches no other is an island."""
+LIKELY = 0.4
+"""J with a mask from close by from which a reading is one of the same thing."""
 STRAYS = 0.5
 """Share of a correction beyond the reach of its click from which it is about something else."""
 
@@ -56,6 +62,16 @@ def whole_of(decoded: Decoded, maps: Sequence[Logits]) -> int:
         plausible(decoded, maps) or by_worth(decoded, maps)[:1],
         key=lambda k: int((maps[k] > 0).sum()),
     )
+
+
+def most_like(likely: Mask, maps: Sequence[Logits]) -> int | None:
+    """The reading most like a mask of the target close by in time, or a draft's.
+
+    None where none is alike: what moved away or was drafted wrong says nothing of size.
+    """
+    overlaps = [region_similarity(drawn > 0, likely) for drawn in maps]
+    best = int(np.argmax(overlaps))
+    return best if overlaps[best] >= LIKELY else None
 
 
 def by_worth(decoded: Decoded, maps: Sequence[Logits]) -> list[int]:
@@ -115,6 +131,21 @@ def is_bearable(before: Mask, after: Mask, click: Click) -> bool:
         return True
     thing = component_at(before, pixel_of(click))
     return bool((before & ~thing).any()) and not (gone & ~thing).any()
+
+
+def island_at(mask: Mask, click: Click) -> Mask | None:
+    """The small part of a mask, apart from the rest, that a negative click lies on; or None.
+
+    >>> mask = np.ones((4, 8), dtype=bool)
+    >>> mask[:, 6] = False
+    >>> island = island_at(mask, Click(0, 7, 2, False))
+    >>> int(island.sum()), island_at(mask, Click(0, 2, 2, False)) is None
+    (4, True)
+    """
+    if click.positive or not mask[pixel_of(click)]:
+        return None
+    part = component_at(mask, pixel_of(click))
+    return part if int(part.sum()) <= ISLAND * int(mask.sum()) else None
 
 
 def is_about(change: Mask, near: Mask) -> bool:

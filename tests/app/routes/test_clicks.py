@@ -132,6 +132,29 @@ def test_a_rough_stroke_becomes_what_it_was_painted_over(server, target):
     assert "has no mask" in empty.json()["error"]
 
 
+def test_a_first_click_is_read_as_what_the_target_is_on_the_frames_beside_it(server, target):
+    alone, *others = readings(click(server, target, 1, 0, ON_DISC).body)
+    assert click(server, target, 1, 1).status == 200, "the click is taken back"
+    other = min(others, key=lambda mask: overlap(mask, alone))
+    stroke(server, target, 2, 0, other)
+
+    again, *_ = readings(click(server, target, 1, 2, ON_DISC).body)
+
+    assert overlap(again, other) > overlap(again, alone)
+
+
+def readings(body):
+    """The mask that is kept and the other readings behind it, each (H, W)."""
+    words, at, found = np.frombuffer(body, dtype="<u4"), 4, []
+    height, width = int(words[1]), int(words[2])
+    for _ in range(int(words[3])):
+        n_clicks, n_runs = int(words[at + 4]), int(words[at + 5])
+        at += 6 + 3 * n_clicks
+        lengths, at = words[at : at + n_runs], at + n_runs
+        found.append(np.repeat(np.arange(n_runs) % 2 == 1, lengths).reshape(height, width))
+    return found
+
+
 def test_other_readings_of_a_click_come_with_its_answer_and_are_not_kept(server, target):
     reply = click(server, target, 0, 0, ON_DISC)
 

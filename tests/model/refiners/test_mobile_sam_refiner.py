@@ -106,6 +106,19 @@ def test_one_click_finds_the_whole_of_a_thing_made_of_parts_and_offers_a_part(re
     assert any(region_similarity(other, badge) > 0.8 for other in refined.candidates)
 
 
+def test_a_mask_from_close_by_chooses_among_the_readings_of_a_click(refiner):
+    body, badge = disc(120, 90, 50), disc(120, 90, 14)
+    frame = picture(body)
+    frame[badge] = (240, 220, 60)
+
+    refined = refiner.refine(frame, [on(120, 90)], None, key=1, likely=disc(123, 90, 14))
+
+    assert region_similarity(refined.mask, badge) > 0.8
+    assert any(region_similarity(other, body) > 0.8 for other in refined.candidates)
+    elsewhere = refiner.refine(frame, [on(120, 90)], None, key=1, likely=disc(260, 40, 14))
+    assert region_similarity(elsewhere.mask, body) > 0.9
+
+
 def test_a_negative_click_on_a_badge_leaves_the_rest_of_a_prior(refiner):
     body, badge = disc(120, 90, 50), disc(135, 90, 14)
     frame = picture(body)
