@@ -21,7 +21,11 @@ const SIGNS = {
 };
 
 const TOOLS = [
-  ["positive", "Add", "Click what belongs to the target; right button takes away"],
+  [
+    "positive",
+    "Add",
+    "Click what belongs to the target, or drag a box around it; right button takes away",
+  ],
   ["negative", "Take", "Click what does not belong to the target; right button adds"],
   ["box", "Box", "Draw a box around the target"],
   ["brush", "Brush", "Paint; right button erases"],

@@ -8,6 +8,7 @@ import { isInside } from "./viewport.js";
 const PAINTING = new Set(["brush", "eraser", "lasso"]);
 const CLICK_REACH = 9; // CSS pixels around a click's dot
 const LEAST_BOX = 2; // frame pixels
+const LEAST_DRAG = 8; // CSS pixels; less is the slip of a hand that clicks
 const LEAST_LASSO_STEP = 0.5; // frame pixels
 
 export class Tools {
@@ -75,7 +76,7 @@ export class Tools {
 
   /** The box being drawn, in frame pixels. */
   get box() {
-    return this.#gesture?.kind === "box" ? orderedBox(this.#gesture.from, this.#gesture.to) : null;
+    return drawsBox(this.#gesture) ? orderedBox(this.#gesture.from, this.#gesture.to) : null;
   }
 
   /**
@@ -93,7 +94,13 @@ export class Tools {
       this.#gesture = { kind: "box", place: this.#placeOf(frameIndex), from: point, to: point };
       return undefined;
     }
-    return this.#click(point, frameIndex, how);
+    if (this.tool === "positive" && !how.second && !how.alt) {
+      // A click, unless it is dragged to a box: that says how large the target is, too.
+      const place = this.#placeOf(frameIndex);
+      this.#gesture = { kind: "point", place, from: point, to: point, how };
+      return undefined;
+    }
+    return this.#click(point, this.#placeOf(frameIndex), how);
   }
 
   /** Moves of a gesture, all of them since the last call. @param {{point, pressure}[]} moves */
@@ -122,12 +129,11 @@ export class Tools {
     this.changed();
   }
 
-  async #click(point, frameIndex, { second, alt, scale }) {
+  async #click(point, place, { second, alt, scale }) {
     if (!isInside(point, this.size)) return;
-    const place = this.#placeOf(frameIndex);
     const { size, tool } = this;
     await this.#edits.ready(place.clipId, place.targetId);
-    const clicks = shownClicks(this.#edits.frame(place.targetId, frameIndex));
+    const clicks = shownClicks(this.#edits.frame(place.targetId, place.first));
     const near = clickNear(clicks, point, CLICK_REACH / scale);
     const removes = near >= 0 && (second || alt);
     if (!removes && near >= 0) return; // a second press on a dot is a slip of the finger
@@ -196,11 +202,12 @@ export class Tools {
       this.#lay(touchPolygon(gesture.touched, this.size, gesture.points));
     this.#gesture = null;
     this.#scene.endStroke();
-    if (gesture.kind === "box") {
-      const box = clipped(orderedBox(gesture.from, gesture.to), this.size);
+    if (gesture.kind === "box" || gesture.kind === "point") {
+      const box = drawsBox(gesture) && clipped(orderedBox(gesture.from, gesture.to), this.size);
       const large = box && box.right - box.left >= LEAST_BOX && box.bottom - box.top >= LEAST_BOX;
       // What a box finds is a mask to begin from: clicks after it correct it, those before are over.
       if (large) this.#submit(gesture.place, { kind: "clicks", clicks: [], box });
+      else if (gesture.kind === "point") this.#click(gesture.from, gesture.place, gesture.how);
     } else if (gesture.any) {
       this.#submit(gesture.place, {
         kind: "stroke",
@@ -250,6 +257,14 @@ export class Tools {
     this.#scene.preview = null;
     this.changed();
   }
+}
+
+/** Whether a gesture draws a box: the box tool's does, and a click that is dragged far enough. */
+function drawsBox(gesture) {
+  if (gesture?.kind === "box") return true;
+  if (gesture?.kind !== "point") return false;
+  const { from, to, how } = gesture;
+  return Math.hypot(to.x - from.x, to.y - from.y) * how.scale >= LEAST_DRAG;
 }
 
 /** A click travels as 32-bit floats: rounded here, it cannot be rounded off the frame there. */
