@@ -31,9 +31,11 @@ from app.routes.masks import mask_routes
 from app.routes.queries import query_routes
 from app.routes.repairs import repair_routes
 from app.routes.sources import source_routes
+from app.routes.tools import tool_routes
 from app.services import Services
 from app.settings import Settings
 from app.work.jobs import Jobs
+from app.workers.downloads import Downloads
 from app.workers.model_tasks import model_tasks
 from app.workers.store_tasks import store_tasks
 from app.workers.worker import Priority, Worker
@@ -51,6 +53,7 @@ ROUTES = (
     repair_routes,
     attention_routes,
     source_routes,
+    tool_routes,
 )
 """Everything below /api but the live channel."""
 COMPONENTS = Path(__file__).parent / "components"
@@ -78,6 +81,7 @@ def create_services(settings: Settings, workspace: Workspace) -> Services:
         models=Worker("model", model_tasks, private, told=told),
         # The jobs of the store worker say for themselves what became of them.
         files=Worker("store", store_tasks, private),
+        downloads=Downloads(),
     )
 
 
@@ -92,11 +96,11 @@ def create_app(settings: Settings, workspace: Workspace) -> FastAPI:
         # Importing and loading take seconds: they are over before anybody has opened a clip.
         services.models.submit("load", Priority.AHEAD, refiner=settings.refiner)
         services.files.start()
+        services.downloads.start()
         yield
         services.live.close()
-        await asyncio.gather(
-            asyncio.to_thread(services.models.stop), asyncio.to_thread(services.files.stop)
-        )
+        parts = (services.models, services.files, services.downloads)
+        await asyncio.gather(*(asyncio.to_thread(part.stop) for part in parts))
 
     app = FastAPI(
         title="Refscribe", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None

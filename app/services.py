@@ -11,6 +11,7 @@ from annotation_store.workspace import Workspace
 from app.live import Live
 from app.settings import Settings
 from app.work.jobs import Jobs
+from app.workers.downloads import Downloads
 from app.workers.worker import Worker
 
 _TAB = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -19,7 +20,8 @@ _EDIT = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 @dataclass(frozen=True)
 class Services:
-    """`models` is the worker that runs networks, `files` the one that reads and writes much."""
+    """`models` is the worker that runs networks, `files` the one that reads and writes much;
+    `downloads` fetches weights when a person asks for them."""
 
     settings: Settings
     workspace: Workspace
@@ -27,6 +29,7 @@ class Services:
     jobs: Jobs
     models: Worker
     files: Worker
+    downloads: Downloads
 
     def annotator(self, request: Request) -> str:
         """Who signs this request's edits: who logged in, or who the program was started for."""

@@ -32,7 +32,8 @@ class Entry:
     a sentence or two on what it is good for, `limits` one on what of an expression it does not see,
     for those who compare.  `carried` says that a refiner draws and carries what
     the segmenter finds; see `carrier`.  `gated` names whoever must be asked before a download, and
-    `weights_of` the engine whose weights these are, where two share a file.
+    `weights_of` the engine whose weights these are, where two share a file.  `licence_page` is
+    where a licence for downloads is to be read, and `is_non_commercial` sums it up.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Entry:
     carried: bool = False
     gated: str = ""
     weights_of: str = ""
+    licence_page: str = ""
+    is_non_commercial: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ _SAM2 = {
     "large": (898_083_611, "SAM 2.1 large"),
 }
 
+_APACHE_PAGE = "https://www.apache.org/licenses/LICENSE-2.0"
+_NON_COMMERCIAL_PAGE = "https://creativecommons.org/licenses/by-nc/4.0/"
 _SAM3_LICENCE = "SAM License (Meta's own: commercial use too, nothing military)"
 _SAM3_BYTES = 3_440_000_000
 _UNTRIED = "Not tried with its official weights yet."
@@ -88,6 +93,8 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.weights:load_official_rem",
         download_bytes=7_340_000_000,  # the UNet's 5.6, the VAE's 0.3, the text encoder's 1.4 GB
         gpu_gb=24,
+        licence_page=_NON_COMMERCIAL_PAGE,
+        is_non_commercial=True,
     ),
     Entry(
         "vdit-demo",
@@ -106,6 +113,8 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.weights:load_official_vdit",
         download_bytes=10_500_000_000,
         gpu_gb=80,
+        licence_page=_NON_COMMERCIAL_PAGE,
+        is_non_commercial=True,
     ),
     Entry(
         "grounding-dino",
@@ -118,6 +127,7 @@ _ENTRIES: tuple[Entry, ...] = (
         + _UNTRIED,
         limits="Sees single frames: words for motion do not help it.",
         carried=True,
+        licence_page=_APACHE_PAGE,
     ),
     Entry(
         "sam3",
@@ -148,6 +158,7 @@ _ENTRIES: tuple[Entry, ...] = (
             "Apache-2.0",
             f"model.refiners.sam2_refiner:load_{size.replace('-', '_')}",
             download_bytes=size_bytes,
+            licence_page=_APACHE_PAGE,
         )
         for size, (size_bytes, title) in _SAM2.items()
     ),
@@ -160,6 +171,7 @@ _ENTRIES: tuple[Entry, ...] = (
         download_bytes=55_900_000,
         note="Light, for a CPU too: a frame costs a sixth of SAM 2.1 tiny's at the same size; its "
         f"published figures are a little lower. {_UNTRIED}",
+        licence_page=_APACHE_PAGE,
     ),
     Entry(
         "sam3-tracker",
@@ -173,6 +185,7 @@ _ENTRIES: tuple[Entry, ...] = (
         f"have SAM 3 for its words. {_UNTRIED}",
         gated="Meta",
         weights_of="sam3",
+        licence_page="https://github.com/facebookresearch/sam3/blob/main/LICENSE",
     ),
 )
 
@@ -242,7 +255,7 @@ def state(name: str, device: str = "auto", weights: Path | None = None) -> Entry
             f"{gate}{_size(one.download_bytes)} to fetch with "
             f"`python -m model.weights fetch {name}`",
         )
-    if one.gpu_gb and not _has_gpu(device):
+    if one.gpu_gb and not has_gpu(device):
         return EntryState(False, f"needs a GPU with {one.gpu_gb} GB; this machine has none")
     return EntryState(True, "ready")
 
@@ -267,6 +280,15 @@ def weights_path(name: str) -> Path | None:
     return hub.cached_checkpoint(name)
 
 
+def other_ways(name: str) -> str:
+    """How an engine gets its weights when the page cannot fetch them, as a sentence."""
+    variable = _variable(entry(name).weights_of or name)
+    return (
+        f"Other ways: `python -m model.weights fetch {name}` on a command line, or start Refscribe "
+        f"with the path of weights you have in {variable}."
+    )
+
+
 def _variable(name: str) -> str:
     """
     >>> _variable("sam2.1-base-plus"), _variable("grounding-dino")
@@ -284,7 +306,8 @@ def _size(size_bytes: int) -> str:
 
 
 @cache
-def _has_gpu(device: str) -> bool:
+def has_gpu(device: str) -> bool:
+    """Whether there may be a GPU for networks on `device`; looks at files alone."""
     if device == "cpu":
         return False
     return any(Path("/proc/driver/nvidia/gpus").glob("*")) or Path("/dev/nvidia0").exists()

@@ -1,6 +1,7 @@
-"""Official weights on the Hugging Face hub: what an engine needs, what is here, how to get it.
+"""Official weights on the Hugging Face hub: what an engine needs, and what of it is here.
 
-Loads no torch.  Only `plan` and `fetch` use the network, and only a person's command calls them.
+Loads no torch.  Only `plan` uses the network, and only what a person asked for calls it;
+`model.download` then fetches.
 """
 
 from __future__ import annotations
@@ -47,11 +48,13 @@ class Need:
 
 @dataclass(frozen=True)
 class Download:
-    """One file to fetch; `size_bytes` as the hub states it."""
+    """One file to fetch, as the hub states it; `sha256` is "" for small files without one."""
 
     repository: str
     file: str
     size_bytes: int
+    revision: str = "main"
+    sha256: str = ""
 
 
 _CHECKPOINTS = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.safetensors")
@@ -139,11 +142,21 @@ def _fitting(need: Need, names: Sequence[str]) -> list[str]:
     ]
 
 
-def snapshot(repository: str) -> Path | None:
-    """The folder of a repository in the Hugging Face cache, whatever of it is there."""
+def cache_folder() -> Path:
+    """Where the Hugging Face cache is, or will be."""
     from huggingface_hub import constants
 
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    return Path(constants.HF_HUB_CACHE)
+
+
+def repository_folder(repository: str) -> Path:
+    """The place of a repository in the cache."""
+    return cache_folder() / f"models--{repository.replace('/', '--')}"
+
+
+def snapshot(repository: str) -> Path | None:
+    """The folder of a repository in the Hugging Face cache, whatever of it is there."""
+    folder = repository_folder(repository)
     try:
         revision = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
     except OSError:
@@ -177,30 +190,26 @@ def plan(name: str, file: str | None = None) -> list[Download]:
 
     downloads = []
     for need in needs(name):
-        with _reaching(need.repository):
+        with reaching(need.repository):
             found = HfApi().model_info(need.repository, files_metadata=True, timeout=10)
-        sizes = {one.rfilename: one.size or 0 for one in found.siblings or []}
-        downloads += [
-            Download(need.repository, one, sizes[one]) for one in chosen(need, list(sizes), file)
-        ]
+        there = {one.rfilename: one for one in found.siblings or []}
+        for wanted in chosen(need, list(there), file):
+            one = there[wanted]
+            downloads.append(
+                Download(
+                    need.repository,
+                    wanted,
+                    one.size or 0,
+                    found.sha or "main",
+                    one.lfs.sha256 if one.lfs else "",
+                )
+            )
     return downloads
 
 
-def fetch(downloads: Sequence[Download]) -> None:
-    """Download into the Hugging Face cache, showing progress and resuming what was begun.
-
-    Raises:
-        ModelError: the hub cannot be reached, or refuses, or the disk is full.
-    """
-    from huggingface_hub import hf_hub_download
-
-    for one in downloads:
-        with _reaching(one.repository):
-            hf_hub_download(one.repository, one.file)
-
-
 @contextmanager
-def _reaching(repository: str) -> Iterator[None]:
+def reaching(repository: str) -> Iterator[None]:
+    """Whatever the hub's library raises inside becomes a ModelError, a sentence for the person."""
     from huggingface_hub.errors import HfHubHTTPError
 
     # Its bases are OSError and the error of whichever HTTP library this version uses.
@@ -223,3 +232,6 @@ def _reaching(repository: str) -> Iterator[None]:
             f"{repository} cannot be reached: check the network, then run this again; what is "
             "already here is kept."
         ) from error
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise ModelError(f"{repository} gave no answer of use: {reason}.") from error

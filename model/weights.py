@@ -18,6 +18,7 @@ from torch import Tensor
 from model import hub
 from model.catalog import DEMO, entries, entry, state, weights_path
 from model.checkpoint import listed, load_strictly, read_tensors, under
+from model.download import fetch
 from model.hub import BASE_REPOSITORY, WORDS_REPOSITORY
 from model.segmenter import ModelError
 from model.segmenters import vdit_demo
@@ -242,7 +243,7 @@ def _fetch(name: str, file: str | None, agreed: bool) -> str:
         print(f"{one.size_bytes / 1e9:6.2f} GB  {one.repository}  {one.file}")
     if not agreed and input("Fetch this? [y/N] ").strip().lower() not in ("y", "yes"):
         return "Nothing was fetched."
-    hub.fetch(downloads)
+    fetch(downloads)
     return "Done."
 
 

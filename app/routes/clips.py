@@ -18,11 +18,12 @@ from annotation_store.frames import strip_frames
 from annotation_store.targets import Target
 from app.notices import RefusedError
 from app.parameters import FrameIndex, Id, Text, Word
+from app.routes.engine_list import engines
 from app.routes.frame_list import frame_numbers
 from app.routes.media import VIDEO_SUFFIXES, list_media
 from app.routes.replies import FOREVER, MOST_PACKED, packed
 from app.services import Services, edit_of
-from app.settings import VERSION, Settings
+from app.settings import VERSION
 
 
 class ClipFacts(BaseModel):
@@ -120,8 +121,8 @@ def _add_session(router: APIRouter, services: Services) -> None:
             "workspace": str(services.workspace.folder),
             "workspace_id": workspace_id,
             "version": VERSION,
-            "segmenters": _engines("segmenter", settings),
-            "refiners": _engines("refiner", settings),
+            "segmenters": engines("segmenter", settings),
+            "refiners": engines("refiner", settings),
             "categories": list(CATEGORIES),
             "notices": said,
             "frame_suffixes": list(SUFFIXES),
@@ -133,27 +134,6 @@ def _add_session(router: APIRouter, services: Services) -> None:
                 for one in list_media(settings.media)
             ],
         }
-
-
-def _engines(kind: str, settings: Settings) -> list[dict[str, Any]]:
-    from model import catalog
-
-    found = []
-    for entry in catalog.entries(settings.checkpoint_names):
-        if entry.kind == kind:
-            state = catalog.state(entry.name, settings.device, settings.weights_for(entry.name))
-            found.append(
-                {
-                    "name": entry.name,
-                    "title": entry.title,
-                    "ready": state.ready,
-                    "sentence": state.sentence,
-                    "is_demo": entry.is_demo,
-                    "licence": entry.licence,
-                    "note": " ".join(filter(None, (entry.note, entry.limits))),
-                }
-            )
-    return found
 
 
 def _add_clips(router: APIRouter, services: Services) -> None:

@@ -1,7 +1,7 @@
 """Long work: what runs, how far it is, how it ended.  It outlives the tab that asked for it.
 
-A job follows one call of a worker.  A keeper puts what arrives into the store, so that whatever
-was delivered is saved when the job ends early, for whatever reason.
+A job follows one call of a worker, or one download.  A keeper puts what arrives into the store, so
+that whatever was delivered is saved when the job ends early, for whatever reason.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from annotation_store.errors import NotFoundError, WorkspaceBusyError
 from app.live import Live
 from app.notices import Notice, RefusedError, explain
 from app.workers.messages import Progress
-from app.workers.worker import ENDS, Call, Told
+from app.workers.process import ENDS, Told
 
-Kind = Literal["ingest", "segment", "propagate", "export", "samples", "repair"]
+Kind = Literal["ingest", "segment", "propagate", "export", "samples", "repair", "fetch"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 PAUSABLE: frozenset[Kind] = frozenset({"propagate"})
 """Not "segment": a network at rest would leave no room for the next run's."""
@@ -48,6 +48,7 @@ class Job:
     clip_id: int | None = None
     target_id: int | None = None
     draft_id: int | None = None
+    engine: str | None = None
     state: State = "queued"
     stage: str = ""
     done: int = 0
@@ -77,6 +78,7 @@ class Job:
             "clip_id": self.clip_id,
             "target_id": self.target_id,
             "draft_id": self.draft_id,
+            "engine": self.engine,
             "state": self.state,
             "paused": self.paused,
             "stage": self.stage,
@@ -107,6 +109,22 @@ class Pace:
             return None
         each = (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
         return round(each * (total - done), 1)
+
+
+class Call(Protocol):
+    """What a job follows: see `app.workers.worker.Call`."""
+
+    def take(self, timeout_s: float | None = None) -> Told | None:
+        """The next thing told; None when nothing is within `timeout_s`."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask for an end, which is told when it has come."""
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Let it rest after the step it is in, or go on."""
+        ...
 
 
 class Keeper(Protocol):
@@ -143,6 +161,7 @@ class Jobs:
         clip_id: int | None = None,
         target_id: int | None = None,
         draft_id: int | None = None,
+        engine: str | None = None,
     ) -> Job:
         """Follow `call` as a job of its own.
 
@@ -150,7 +169,7 @@ class Jobs:
             RefusedError: too many are open; the call is cancelled and nothing of it is left.
         """
         with self._lock:
-            job = Job(next(self._numbers), kind, title, clip_id, target_id, draft_id)
+            job = Job(next(self._numbers), kind, title, clip_id, target_id, draft_id, engine)
             self._forget_old()
             has_room = sum(one.state not in ENDED for one, _ in self._jobs.values()) < MOST_OPEN
             if has_room:

@@ -1,4 +1,4 @@
-"""What becomes of what jobs deliver: drafts, propagated masks, clips, exports."""
+"""What becomes of what jobs deliver: drafts, propagated masks, clips, exports, engines."""
 
 from __future__ import annotations
 
@@ -212,3 +212,16 @@ class ExportKeeper:
                 "download": f"/api/exports/{name}.zip",
                 "folder": result.folder,
             }
+
+
+class EngineKeeper:
+    """Says that an engine may be ready now."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def take(self, job: Job, steps: list[Any]) -> None:
+        note_progress(job, steps)
+
+    def end(self, job: Job, state: State, result: Any) -> None:  # noqa: ARG002
+        self._live.say({"type": "engines"})

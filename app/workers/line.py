@@ -92,12 +92,27 @@ def begin(name: str, tasks: Callable[[Any], Tasks], settings: Any) -> Line:
     Raises:
         OSError: the system has no room for another process.
     """
+    process, ours = spawned(name, work, tasks, settings)
+    try:
+        return Line(process, ours)
+    except BaseException:
+        process.kill()
+        ours.close()
+        raise
+
+
+def spawned(
+    name: str, target: Callable[..., None], *arguments: Any
+) -> tuple[BaseProcess, Connection]:
+    """A process that runs `target(connection, *arguments)`, and the other end of its connection.
+
+    Raises:
+        OSError: the system has no room for another process.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     try:
-        process = context.Process(
-            target=work, args=(theirs, tasks, settings), name=name, daemon=True
-        )
+        process = context.Process(target=target, args=(theirs, *arguments), name=name, daemon=True)
         with _deaf_to_interrupts():
             process.start()
     except BaseException:
@@ -105,12 +120,7 @@ def begin(name: str, tasks: Callable[[Any], Tasks], settings: Any) -> Line:
         raise
     finally:
         theirs.close()
-    try:
-        return Line(process, ours)
-    except BaseException:
-        process.kill()
-        ours.close()
-        raise
+    return process, ours
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ AHEAD, BEHIND = 4, 2
 
 def model_tasks(settings: Settings) -> Tasks:
     """What the model worker does with the engines of the catalog."""
-    return tasks_with(Models.of(settings))
+    return {**tasks_with(Models.of(settings)), "gpu": partial(gpu, settings.device)}
 
 
 def tasks_with(models: Models) -> Tasks:
@@ -46,6 +46,14 @@ def tasks_with(models: Models) -> Tasks:
         "prepare": partial(prepare, models),
         "load": partial(load, models),
     }
+
+
+def gpu(device: str) -> Steps:
+    """Memory, in bytes, of the GPU that networks run on; 0 without one."""
+    from model.better_tools import gpu_bytes
+
+    yield from ()
+    return gpu_bytes(device)
 
 
 def segment(
