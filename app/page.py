@@ -14,7 +14,7 @@ from app.components.studio_part import studio_part
 from app.theme import make_theme
 from model import catalog
 
-_STYLES = ("theme", "layout", "panels", "compare_panel")
+_STYLES = ("theme", "layout", "panels", "compare_panel", "tools_dialog")
 
 HEAD = "\n".join(
     [

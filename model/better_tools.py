@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model import download, hub
@@ -14,6 +15,8 @@ OWN_BYTES = 2_000_000_000
 """What the program and its libraries take by themselves."""
 ANNOUNCED = 1.25
 """The hub may hold this much more than the catalog announces; sizes there are rounded."""
+
+_CHOSEN = "The one you chose in the picker."
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,16 @@ class _Worth:
     at_once: bool = True  # False: beside those before it few need it
 
 
+_FINDER = _Worth(
+    "grounding-dino",
+    "Drafts real footage from words for things and their looks; words for motion do not help.",
+)
 _ON_A_PROCESSOR = (
     _Worth(
         "edgetam",
         "Propagates with a memory of the target, light enough for a machine without a GPU.",
     ),
-    _Worth(
-        "grounding-dino",
-        "Drafts real footage from words for things and their looks; words for motion do not help.",
-    ),
+    _FINDER,
     _Worth(
         "sam2.1-tiny",
         "Draws better masks than EdgeTAM, in about three times the time without a GPU.",
@@ -65,12 +69,12 @@ _ON_A_PROCESSOR = (
     ),
 )
 _ON_A_GPU = (
-    _Worth("sam2.1-large", "Draws and propagates the best masks of all that ask nobody first."),
-    _Worth("rem", "Drafts real footage from words for motion and change, as smoke that rises."),
     _Worth(
-        "grounding-dino",
-        "Drafts in seconds from words for things and their looks; words for motion do not help.",
+        "sam2.1-large",
+        "Draws and propagates the best masks, by published figures, of all that anybody may fetch.",
     ),
+    _Worth("rem", "Drafts real footage from words for motion and change, as smoke that rises."),
+    _FINDER,
     _Worth("vdit", "The other video-diffusion segmenter, to compare REM with.", at_once=False),
     _Worth(
         "sam3-tracker",
@@ -80,12 +84,19 @@ _ON_A_GPU = (
 )
 
 
-def worth_fetching(machine: Machine) -> tuple[Tool, ...]:
-    """What suits the machine, most useful first; what it has already is among it."""
+def worth_fetching(machine: Machine, also: Sequence[str] = ()) -> tuple[Tool, ...]:
+    """What suits the machine, most useful first; what it has already is among it.
+
+    Engines named in `also` that can be fetched stand behind, unless they cannot run here.
+    """
     rich = machine.gpu_bytes >= LEAST_GPU_GB * 1e9
+    worths: tuple[_Worth, ...] = _ON_A_GPU if rich else _ON_A_PROCESSOR
+    known = {worth.name for worth in worths}
+    asked = [one for one in entries() if one.download_bytes and one.name in {*also} - known]
+    worths += tuple(_Worth(one.name, one.note or _CHOSEN, at_once=False) for one in asked)
     room = machine.free_bytes - download.SPARE_BYTES
     tools = []
-    for worth in _ON_A_GPU if rich else _ON_A_PROCESSOR:
+    for worth in worths:
         wanted = entry(worth.name)
         if not _suits(wanted, machine):
             continue

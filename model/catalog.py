@@ -69,7 +69,6 @@ _SAM2 = {
 }
 
 _APACHE_PAGE = "https://www.apache.org/licenses/LICENSE-2.0"
-_NON_COMMERCIAL_PAGE = "https://creativecommons.org/licenses/by-nc/4.0/"
 _SAM3_LICENCE = "SAM License (Meta's own: commercial use too, nothing military)"
 _SAM3_BYTES = 3_440_000_000
 _UNTRIED = "Not tried with its official weights yet."
@@ -93,7 +92,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.weights:load_official_rem",
         download_bytes=7_340_000_000,  # the UNet's 5.6, the VAE's 0.3, the text encoder's 1.4 GB
         gpu_gb=24,
-        licence_page=_NON_COMMERCIAL_PAGE,
+        licence_page="https://creativecommons.org/licenses/by-nc/4.0/",
         is_non_commercial=True,
     ),
     Entry(
@@ -113,7 +112,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.weights:load_official_vdit",
         download_bytes=10_500_000_000,
         gpu_gb=80,
-        licence_page=_NON_COMMERCIAL_PAGE,
+        licence_page="https://huggingface.co/buxiangzhiren/VD-IT",
         is_non_commercial=True,
     ),
     Entry(

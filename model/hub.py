@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from http.client import responses
 from pathlib import Path, PurePosixPath
 from typing import cast
+from urllib.parse import urlsplit
 
 from model.segmenter import ModelError
 
@@ -142,6 +144,13 @@ def _fitting(need: Need, names: Sequence[str]) -> list[str]:
     ]
 
 
+def host() -> str:
+    """Who is asked for files: huggingface.co, unless HF_ENDPOINT names another."""
+    from huggingface_hub import constants
+
+    return urlsplit(constants.ENDPOINT).netloc
+
+
 def cache_folder() -> Path:
     """Where the Hugging Face cache is, or will be."""
     from huggingface_hub import constants
@@ -223,8 +232,9 @@ def reaching(repository: str) -> Iterator[None]:
                 f"{repository} is gated: ask {owner} first, on its page, and log in with `hf auth "
                 f"login` once you were let in. A file you have already can be named in {variable}."
             ) from error
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise ModelError(f"{repository} was refused: {reason}.") from error
+        status = error.response.status_code
+        reason = responses.get(status, "no answer of use")
+        raise ModelError(f"{repository} was refused by the hub ({status} {reason}).") from error
     except unreachable as error:
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise ModelError(f"The disk is too full for {repository}; make room.") from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from app.notices import RefusedError
+from app.parameters import Word
 from app.routes.engine_list import engines
 from app.services import Services
 from app.work.jobs import Job
@@ -32,14 +33,16 @@ def tool_routes(services: Services) -> APIRouter:
         }
 
     @router.get("/tools")
-    def tools() -> dict[str, Any]:
+    def tools(also: Annotated[list[Word], Query()] = []) -> dict[str, Any]:  # noqa: B006
+        """`also` names engines that are asked for beside those worth fetching."""
         from model import better_tools, hub
 
         machine = better_tools.this_machine(gpu_bytes())
         return {
-            "tools": [_tool_json(one) for one in better_tools.worth_fetching(machine)],
+            "tools": [_tool_json(one) for one in better_tools.worth_fetching(machine, also)],
             "gpu_bytes": machine.gpu_bytes,
             "free_bytes": machine.free_bytes,
+            "hub": hub.host(),
             "folder": str(hub.cache_folder()),
         }
 

@@ -128,3 +128,21 @@ test("a refusal carries the server's own sentence, and a stranger's page a gener
 test("tries to reconnect come less and less often, but never rarer than every eight seconds", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 9].map(waitBefore), [500, 1000, 2000, 4000, 8000, 8000]);
 });
+
+test("an engine that was fetched is known to be ready without a reload", async (t) => {
+  const session = new Session();
+  session.refiners = [{ name: "edgetam", ready: false }];
+  const asked = [];
+  t.mock.method(globalThis, "fetch", async (url) => {
+    asked.push(new URL(url).pathname);
+    const found = { segmenters: [], refiners: [{ name: "edgetam", ready: true }] };
+    return new Response(JSON.stringify(found));
+  });
+
+  session.hear({ type: "engines" });
+  await new Promise((resolve) => session.addEventListener("engine", resolve, { once: true }));
+
+  assert.equal(session.engineNamed("edgetam").ready, true);
+  assert.equal(asked.length, 1);
+  assert.match(asked[0], /\/api\/engines$/);
+});

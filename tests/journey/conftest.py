@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_app(folder: Path, *flags: str, port: int | None = None) -> RunningApp:
+def start_app(
+    folder: Path,
+    *flags: str,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> RunningApp:
     """Start launch.py on a workspace in `folder` and wait until it answers."""
     port = port or free_port()
     log = folder / "server.log"
@@ -91,10 +96,14 @@ def start_app(folder: Path, *flags: str, port: int | None = None) -> RunningApp:
         "--no-browser",
         *flags,
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
+    variables = {"OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1", **(environment or {})}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment, stdout=out, stderr=subprocess.STDOUT
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, **variables},
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     app = RunningApp(f"http://127.0.0.1:{port}", workspace, process, log)
     deadline = time.monotonic() + START_S

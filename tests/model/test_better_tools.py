@@ -81,6 +81,12 @@ def test_a_machine_too_small_to_load_an_engine_is_not_offered_it():
     assert names(worth_fetching(replace(LAPTOP, memory_bytes=3 * GB))) == ["edgetam", "sam2.1-tiny"]
 
 
+def test_an_engine_asked_for_stands_behind_unless_it_cannot_run_here():
+    asked = names(worth_fetching(LAPTOP, ["sam2.1-small", "rem", "edgetam", "rem-demo", "sam9"]))
+
+    assert asked == ["edgetam", "grounding-dino", "sam2.1-tiny", "sam2.1-small"]
+
+
 @pytest.mark.parametrize("machine", [LAPTOP, SERVER])
 def test_every_offer_says_what_it_is_better_at_and_where_its_licence_is(machine):
     for tool in worth_fetching(machine):

@@ -10,7 +10,7 @@
  *   range       in and out of the clip {first, last}
  *   masks       masks changed {clip_id, target_id: null for all of the clip, frames: null for all}
  *   draft-frames  a running draft delivered {draft_id, frames}
- *   tab {name} (of the right panel), ready, load-failed {message}, opening {id}, engine (segmenter or refiner chosen), theme {dark}
+ *   tab {name} (of the right panel), ready, load-failed {message}, opening {id}, engine (one was chosen, or can run now), theme {dark}
  *   job {job}, upload, worker {state, message}, connection {up}, notice {text, kind, action}
  *   saved {state: "saving" | "saved" | "failed" | "", at, unsaved: edits not in the store}
  */
@@ -259,6 +259,11 @@ export class Session extends EventTarget {
     this.#say("threshold", { threshold: this.threshold });
   }
 
+  /** What is known of the engine called `name`, or undefined. */
+  engineNamed(name) {
+    return [...this.segmenters, ...this.refiners].find((each) => each.name === name);
+  }
+
   setSegmenter(name) {
     this.segmenter = name;
     this.#say("engine");
@@ -370,6 +375,9 @@ export class Session extends EventTarget {
       case "draft":
         this.#takeDraft(message);
         break;
+      case "engines":
+        this.reloadEnginesSoon();
+        break;
       case "worker":
         this.worker = { state: message.state, message: message.message ?? "" };
         this.#say("worker", this.worker);
@@ -381,6 +389,15 @@ export class Session extends EventTarget {
 
   reloadClipSoon = soon(() => this.reloadClip());
   reloadClipsSoon = soon(() => this.reloadClips().catch((error) => this.#quiet(error)));
+
+  reloadEnginesSoon = soon(() => this.reloadEngines().catch((error) => this.#quiet(error)));
+
+  /** Read again which engines can run: one was fetched. */
+  async reloadEngines() {
+    const { segmenters, refiners } = await api.get("/api/engines");
+    Object.assign(this, { segmenters, refiners });
+    this.#say("engine");
+  }
 
   async reloadClips() {
     this.clips = (await api.get("/api/clips")).clips;
@@ -460,7 +477,12 @@ export class Session extends EventTarget {
   async #catchUp() {
     if (!this.ready) return this.#load();
     try {
-      await Promise.all([this.reloadClips(), this.#reloadJobs(), this.reloadClip()]);
+      await Promise.all([
+        this.reloadClips(),
+        this.#reloadJobs(),
+        this.reloadClip(),
+        this.reloadEngines(),
+      ]);
       if (this.clip)
         this.#say("masks", { clip_id: this.clip.clip.id, target_id: null, frames: null });
     } catch (error) {

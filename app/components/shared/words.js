@@ -13,3 +13,9 @@ export function duration(seconds) {
   const tail = parts.map((part) => String(part).padStart(2, "0"));
   return hours ? `${hours}:${tail.join(":")}` : `${parts[0]}:${tail[1]}`;
 }
+
+/** Bytes as "55.9 MB", "689 MB" or "7.3 GB". */
+export function size(bytes) {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+  return `${(bytes / 1e6).toFixed(bytes >= 1e8 ? 0 : 1)} MB`;
+}

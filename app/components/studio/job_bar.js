@@ -4,7 +4,7 @@
 
 import { api } from "../shared/api.js";
 import { element, listen } from "../shared/dom.js";
-import { count, duration } from "../shared/words.js";
+import { count, duration, size } from "../shared/words.js";
 import { iconButton } from "./controls.js";
 import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
@@ -143,13 +143,7 @@ export function mountJobBar(root) {
       element(
         "span",
         { class: "rs-number" },
-        job.paused
-          ? "paused"
-          : job.state === "queued"
-            ? "waiting"
-            : job.total
-              ? `${job.done} / ${job.total}`
-              : `${job.done || ""}`,
+        job.paused ? "paused" : job.state === "queued" ? "waiting" : howFar(job),
       ),
       element("span", { class: "rs-muted rs-number" }, left),
       PAUSABLE.includes(job.kind)
@@ -203,10 +197,9 @@ export function mountJobBar(root) {
   }
 
   function drawEnded(job) {
+    const kept = job.kind === "fetch" ? "" : ", what was done is kept";
     const words =
-      job.state === "cancelled"
-        ? `${job.title}: cancelled, what was done is kept`
-        : `${job.title}: done`;
+      job.state === "cancelled" ? `${job.title}: cancelled${kept}` : `${job.title}: done`;
     return element(
       "span",
       { class: "rs-done-line", role: "status" },
@@ -218,6 +211,11 @@ export function mountJobBar(root) {
     button.disabled = true;
     await session.request(() => api.post(`/api/jobs/${job.id}/cancel`));
   }
+}
+
+function howFar({ kind, done, total }) {
+  if (kind === "fetch") return total ? `${size(done)} / ${size(total)}` : "";
+  return total ? `${done} / ${total}` : `${done || ""}`;
 }
 
 async function pause(job) {

@@ -8,6 +8,7 @@ import { keys } from "../shared/keys.js";
 import { aboutEngine, reasonOf } from "./engine_words.js";
 import { session } from "../shared/session.js";
 import { edits } from "../canvas/edits/the_edits.js";
+import { toolsButton } from "./tools_dialog.js";
 import { afterEdits } from "./waiting.js";
 
 export const GO_BUTTON = "rs-propagate";
@@ -88,6 +89,7 @@ export function mountPropagateState(root) {
     ),
     from,
     said,
+    toolsButton(),
   );
   draw();
   listen(root, session, ["ready", "engine", "clip", "target", "job", "range", "frame"], draw);

@@ -6,6 +6,7 @@ import { keys } from "../shared/keys.js";
 import { session } from "../shared/session.js";
 import { aboutEngine, reasonOf } from "./engine_words.js";
 import { readSeed, saySeedProblem } from "./seed.js";
+import { toolsButton } from "./tools_dialog.js";
 
 export const RUN_BUTTON = "rs-run";
 let running = false;
@@ -73,7 +74,7 @@ async function ask(expressionId, body) {
 /** The lines under the picker: what the engine is, and why it cannot run. */
 export function mountSegmentState(root) {
   const line = element("p", { class: "rs-engine-line" });
-  root.replaceChildren(line);
+  root.replaceChildren(line, toolsButton());
   const draw = () => {
     const engine = chosenSegmenter();
     const reason = whyNotRun();
