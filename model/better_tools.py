@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model import download, hub
@@ -117,14 +117,16 @@ def _suits(wanted: Entry, machine: Machine) -> bool:
     )
 
 
-def this_machine(gpu_bytes: int) -> Machine:
-    """The machine as it is now; looks at its memory, its disk and its weights."""
+def this_machine(gpu_bytes: int, ready: Iterable[str] = ()) -> Machine:
+    """The machine as it is now; looks at its memory, its disk and its weights.
+
+    `ready` are engines that can run, from wherever they take their weights.
+    """
     import psutil
 
-    here = frozenset(
-        one.name for one in entries() if one.download_bytes and weights_path(one.name) is not None
-    )
-    return Machine(psutil.virtual_memory().total, gpu_bytes, download.free_bytes(), here)
+    here = {one.name for one in entries() if one.download_bytes and weights_path(one.name)}
+    memory = psutil.virtual_memory().total
+    return Machine(memory, gpu_bytes, download.free_bytes(), frozenset(here.union(ready)))
 
 
 def gpu_bytes(device: str) -> int:

@@ -248,6 +248,9 @@ def state(name: str, device: str = "auto", weights: Path | None = None) -> Entry
             )
         return EntryState(True, "ready")
     if one.download_bytes and weights_path(name) is None:
+        lost = lost_path(name)
+        if lost:
+            return EntryState(False, lost)
         gate = f"gated: ask {one.gated} first; then " if one.gated else "weights not here: "
         return EntryState(
             False,
@@ -277,6 +280,15 @@ def weights_path(name: str) -> Path | None:
     if named:
         return Path(named) if Path(named).exists() else None
     return hub.cached_checkpoint(name)
+
+
+def lost_path(name: str) -> str:
+    """Why a path named for the engine's weights does not count; "" where none is, or it does."""
+    variable = _variable(entry(name).weights_of or name)
+    named = os.environ.get(variable)
+    if not named or Path(named).exists():
+        return ""
+    return f"there are no weights at {named}, which {variable} names; correct or unset it"
 
 
 def other_ways(name: str) -> str:

@@ -151,6 +151,13 @@ def host() -> str:
     return urlsplit(constants.ENDPOINT).netloc
 
 
+def page(name: str) -> str:
+    """Where the checkpoint of `name` is described, and asked for where it is gated."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{needs(name)[0].repository}"
+
+
 def cache_folder() -> Path:
     """Where the Hugging Face cache is, or will be."""
     from huggingface_hub import constants

@@ -16,6 +16,7 @@ from app.work.jobs import Job
 from app.work.keepers import EngineKeeper
 from app.workers.worker import Priority
 
+KINDS = ("segmenter", "refiner")
 GPU_WITHIN_S = 60.0
 """The model process may be loading a network; afterwards the answer is kept."""
 
@@ -27,17 +28,20 @@ def tool_routes(services: Services) -> APIRouter:
 
     @router.get("/engines")
     def all_engines() -> dict[str, Any]:
-        return {
-            "segmenters": engines("segmenter", services.settings),
-            "refiners": engines("refiner", services.settings),
-        }
+        return {f"{kind}s": engines(kind, services.settings) for kind in KINDS}
 
     @router.get("/tools")
     def tools(also: Annotated[list[Word], Query()] = []) -> dict[str, Any]:  # noqa: B006
         """`also` names engines that are asked for beside those worth fetching."""
         from model import better_tools, hub
 
-        machine = better_tools.this_machine(gpu_bytes())
+        ready = [
+            one["name"]
+            for kind in KINDS
+            for one in engines(kind, services.settings)
+            if one["ready"]
+        ]
+        machine = better_tools.this_machine(gpu_bytes(), ready)
         return {
             "tools": [_tool_json(one) for one in better_tools.worth_fetching(machine, also)],
             "gpu_bytes": machine.gpu_bytes,
@@ -72,6 +76,8 @@ def _gpu_asker(services: Services) -> Callable[[], int]:
 
 
 def _tool_json(tool: Any) -> dict[str, Any]:
+    from model import hub
+
     entry = tool.entry
     return {
         "name": entry.name,
@@ -83,6 +89,7 @@ def _tool_json(tool: Any) -> dict[str, Any]:
         "licence_page": entry.licence_page,
         "is_non_commercial": entry.is_non_commercial,
         "gated": entry.gated,
+        "page": hub.page(entry.name),
         "is_here": tool.is_here,
         "has_room": tool.has_room,
         "is_chosen": tool.is_chosen,
@@ -106,8 +113,12 @@ def _started(services: Services, name: str) -> Job:
         raise RefusedError(
             f"There is nothing to fetch for “{name[:80]}”.", code="missing", status=404
         )
-    if catalog.weights_path(name) is not None:
+    if services.settings.weights_for(name) or catalog.weights_path(name):
         raise RefusedError(f"{entry.title} is here already.", code="here", status=409)
+    lost = catalog.lost_path(name)
+    if lost:
+        # What the hub holds would not be looked at.
+        raise RefusedError(f"{entry.title}: {lost}.", code="refused", status=422)
     waiting = [catalog.entry(job.engine or "") for job in services.jobs.running("fetch")]
     download.require_room(sum(one.download_bytes for one in (entry, *waiting)))
     return services.jobs.start(

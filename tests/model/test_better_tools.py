@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from model.better_tools import Machine, worth_fetching
-from model.catalog import entry
+from model.better_tools import Machine, gpu_bytes, worth_fetching
+from model.catalog import entry, has_gpu, state
 
 GB = 1_000_000_000
 LAPTOP = Machine(memory_bytes=16 * GB, gpu_bytes=0, free_bytes=200 * GB)
@@ -85,6 +85,29 @@ def test_an_engine_asked_for_stands_behind_unless_it_cannot_run_here():
     asked = names(worth_fetching(LAPTOP, ["sam2.1-small", "rem", "edgetam", "rem-demo", "sam9"]))
 
     assert asked == ["edgetam", "grounding-dino", "sam2.1-tiny", "sam2.1-small"]
+
+
+def test_a_processor_has_no_memory_of_a_gpu():
+    assert gpu_bytes("cpu") == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu("auto"), reason="this machine has no GPU")
+def test_the_memory_of_the_gpu_is_what_torch_sees():
+    assert gpu_bytes("auto") > GB
+
+
+def test_a_path_named_for_weights_that_is_not_there_is_said_before_a_download(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("REFSCRIBE_SAM3", str(tmp_path / "gone"))
+
+    said = state("sam3-tracker", "cpu").sentence
+
+    assert said == (
+        f"there are no weights at {tmp_path / 'gone'}, which REFSCRIBE_SAM3 names; correct or "
+        "unset it"
+    )
 
 
 @pytest.mark.parametrize("machine", [LAPTOP, SERVER])

@@ -142,6 +142,10 @@ function jobOf(tool) {
   return [...session.jobs.values()].filter((job) => job.engine === tool.name).pop();
 }
 
+function link(href, words) {
+  return element("a", { href, target: "_blank", rel: "noopener noreferrer" }, words);
+}
+
 /** One tool's row: what it is, and how far fetching it is. `changed` hears of its checkbox. */
 function drawTool(tool, changed) {
   const before = jobOf(tool); // weights fetched earlier may have been removed since
@@ -169,11 +173,7 @@ function drawTool(tool, changed) {
       "p",
       { class: "rs-tool-licence" },
       "Licence: ",
-      element(
-        "a",
-        { href: tool.licence_page, target: "_blank", rel: "noopener noreferrer" },
-        tool.licence,
-      ),
+      link(tool.licence_page, tool.licence),
       tool.is_non_commercial ? ". " : "",
       tool.is_non_commercial &&
         element("span", { class: "rs-warning-text" }, "For non-commercial use only."),
@@ -182,7 +182,9 @@ function drawTool(tool, changed) {
       ? element(
           "p",
           { class: "rs-warning" },
-          `Gated: ask ${tool.gated} first, on its page, and log in with “hf auth login”.`,
+          `Gated: ask ${tool.gated} first, on `,
+          link(tool.page, "its page"),
+          ", and log in with “hf auth login”.",
         )
       : null,
     tool.has_room ? null : element("p", { class: "rs-warning" }, "The disk has no room for it."),

@@ -111,6 +111,7 @@ def test_looking_at_what_there_is_asks_nobody(server, hub):
     ]
     assert offered["gpu_bytes"] == 0
     assert offered["tools"][0]["licence_page"].startswith("https://")
+    assert offered["tools"][0]["page"] == f"{hub.url}/{EDGETAM_REPOSITORY}"
     assert hub.asked == []
 
 
@@ -267,6 +268,13 @@ def test_a_file_larger_than_announced_is_not_begun(server, hub):
     assert job["state"] == "failed"
     assert "90 MB for EdgeTAM, not the 56 MB that were announced" in job["message"]
     assert not [one for one in hub.asked if "resolve" in one]
+
+
+def test_an_engine_chosen_in_the_picker_is_offered_too(server):
+    offered = server.get("/api/tools?also=sam2.1-small&also=mobile-sam")["tools"]
+
+    assert [tool["name"] for tool in offered][3:] == ["sam2.1-small"]
+    assert not offered[-1]["is_chosen"]
 
 
 @pytest.mark.parametrize("name", ["rem-demo", "sam9", "mobile-sam"])

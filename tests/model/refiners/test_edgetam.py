@@ -105,8 +105,9 @@ def test_a_folder_that_describes_no_such_network_is_one_sentence(folder, spoil):
     assert "\n" not in str(refused.value)
 
 
-def test_missing_weights_are_one_sentence(monkeypatch):
-    monkeypatch.setenv("REFSCRIBE_EDGETAM", "/nowhere/model.safetensors")
+def test_missing_weights_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.delenv("REFSCRIBE_EDGETAM", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
     assert "56 MB to fetch with" in catalog.state("edgetam", "cpu").sentence
     with pytest.raises(ModelError, match="weights of EdgeTAM are not here"):

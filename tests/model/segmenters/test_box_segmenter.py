@@ -146,7 +146,7 @@ def test_the_refiner_that_draws_is_mobile_sam_unless_another_is_named(weights, m
     monkeypatch.setenv("REFSCRIBE_SAM2_LARGE", "/nowhere")
     assert weights_hash("grounding-dino", weights) == f"{hashed}+sam2.1-large"
     said = catalog.state("grounding-dino", "cpu", weights).sentence
-    assert said.startswith("SAM 2.1 large, which draws for it: weights not here")
+    assert said.startswith("SAM 2.1 large, which draws for it: there are no weights at")
 
     monkeypatch.setenv(CARRIER, "rem")
     assert "no refiner called 'rem'" in catalog.state("grounding-dino", "cpu", weights).sentence
