@@ -64,7 +64,7 @@ _ON_A_PROCESSOR = (
     _FINDER,
     _Worth(
         "sam2.1-tiny",
-        "Draws better masks than EdgeTAM, in about three times the time without a GPU.",
+        "Better than EdgeTAM by published figures, in about three times the time without a GPU.",
         at_once=False,
     ),
 )
@@ -76,6 +76,11 @@ _ON_A_GPU = (
     _Worth("rem", "Drafts real footage from words for motion and change, as smoke that rises."),
     _FINDER,
     _Worth("vdit", "The other video-diffusion segmenter, to compare REM with.", at_once=False),
+    _Worth(
+        "sam3",
+        "Drafts every thing of a kind you name, places and relations aside; its tracker comes too.",
+        at_once=False,
+    ),
     _Worth(
         "sam3-tracker",
         "Draws and propagates at seven times the cost of SAM 2.1 tiny, not always better.",
@@ -95,10 +100,11 @@ def worth_fetching(machine: Machine, also: Sequence[str] = ()) -> tuple[Tool, ..
     asked = [one for one in entries() if one.download_bytes and one.name in {*also} - known]
     worths += tuple(_Worth(one.name, one.note or _CHOSEN, at_once=False) for one in asked)
     room = machine.free_bytes - download.SPARE_BYTES
-    tools = []
+    tools: list[Tool] = []
     for worth in worths:
         wanted = entry(worth.name)
-        if not _suits(wanted, machine):
+        same = {tool.entry.weights_of or tool.entry.name for tool in tools}
+        if not _suits(wanted, machine) or wanted.weights_of in same:
             continue
         is_here = wanted.name in machine.here
         size = wanted.download_bytes

@@ -70,8 +70,9 @@ _SAM2 = {
 
 _APACHE_PAGE = "https://www.apache.org/licenses/LICENSE-2.0"
 _SAM3_LICENCE = "SAM License (Meta's own: commercial use too, nothing military)"
+_SAM3_PAGE = "https://github.com/facebookresearch/sam3/blob/main/LICENSE"
 _SAM3_BYTES = 3_440_000_000
-_UNTRIED = "Not tried with its official weights yet."
+UNTRIED = "Not tried with its official weights yet."
 _DEMO_NOTE = "Trained on rendered clips; for trying the page, not for real footage."
 
 _ENTRIES: tuple[Entry, ...] = (
@@ -123,7 +124,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.segmenters.box_segmenter:load",
         download_bytes=689_000_000,
         note="Finds a box by words on a few frames; a refiner draws what is in it and carries it. "
-        + _UNTRIED,
+        + UNTRIED,
         limits="Sees single frames: words for motion do not help it.",
         carried=True,
         licence_page=_APACHE_PAGE,
@@ -137,10 +138,11 @@ _ENTRIES: tuple[Entry, ...] = (
         download_bytes=_SAM3_BYTES,
         gpu_gb=16,
         note="Follows every thing of the kind that is named; each is a query of the draft, and so "
-        f"are all together. {_UNTRIED}",
+        f"are all together. {UNTRIED}",
         limits="Ignores places and relations: it reads what kind of thing is named, and takes the "
         "surest of the kind.",
         gated="Meta",
+        licence_page=_SAM3_PAGE,
     ),
     Entry(
         "mobile-sam",
@@ -169,7 +171,7 @@ _ENTRIES: tuple[Entry, ...] = (
         "model.refiners.edgetam:load",
         download_bytes=55_900_000,
         note="Light, for a CPU too: a frame costs a sixth of SAM 2.1 tiny's at the same size; its "
-        f"published figures are a little lower. {_UNTRIED}",
+        f"published figures are a little lower. {UNTRIED}",
         licence_page=_APACHE_PAGE,
     ),
     Entry(
@@ -181,10 +183,10 @@ _ENTRIES: tuple[Entry, ...] = (
         download_bytes=_SAM3_BYTES,
         gpu_gb=8,
         note="Large: seven times the cost of SAM 2.1 tiny, and not always better. For those who "
-        f"have SAM 3 for its words. {_UNTRIED}",
+        f"have SAM 3 for its words. {UNTRIED}",
         gated="Meta",
         weights_of="sam3",
-        licence_page="https://github.com/facebookresearch/sam3/blob/main/LICENSE",
+        licence_page=_SAM3_PAGE,
     ),
 )
 

@@ -76,7 +76,7 @@ def _gpu_asker(services: Services) -> Callable[[], int]:
 
 
 def _tool_json(tool: Any) -> dict[str, Any]:
-    from model import hub
+    from model import catalog, hub
 
     entry = tool.entry
     return {
@@ -88,6 +88,7 @@ def _tool_json(tool: Any) -> dict[str, Any]:
         "licence": entry.licence,
         "licence_page": entry.licence_page,
         "is_non_commercial": entry.is_non_commercial,
+        "caution": catalog.UNTRIED if catalog.UNTRIED in entry.note else "",
         "gated": entry.gated,
         "page": hub.page(entry.name),
         "is_here": tool.is_here,

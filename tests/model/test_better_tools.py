@@ -31,7 +31,7 @@ def test_a_gpu_is_offered_the_large_ones_that_fit_in_its_memory():
         "sam2.1-large",
         "rem",
         "grounding-dino",
-        "sam3-tracker",
+        "sam3",
     ]
     assert "vdit" in names(worth_fetching(SERVER))
     assert "rem" not in names(worth_fetching(replace(WORKSTATION, gpu_bytes=12 * GB)))
@@ -46,9 +46,16 @@ def test_a_gpu_too_small_for_them_is_offered_what_a_processor_is():
 def test_what_has_to_be_asked_for_first_is_offered_but_not_chosen():
     [gated] = [tool for tool in worth_fetching(SERVER) if tool.entry.gated]
 
-    assert gated.entry.name == "sam3-tracker"
+    assert gated.entry.name == "sam3"
     assert gated.has_room
     assert not gated.is_chosen
+
+
+def test_of_two_engines_that_share_a_file_one_is_offered():
+    smaller = replace(WORKSTATION, gpu_bytes=12 * GB)
+
+    assert names(worth_fetching(SERVER))[-1] == "sam3"
+    assert names(worth_fetching(smaller))[-1] == "sam3-tracker", "SAM 3 itself is too large here"
 
 
 def test_what_is_here_stays_in_the_list_and_is_not_chosen():

@@ -168,7 +168,12 @@ function drawTool(tool, changed) {
         element("span", { class: "rs-number" }, size(tool.size_bytes)),
       ),
     ),
-    element("p", {}, tool.better_at),
+    element(
+      "p",
+      {},
+      tool.better_at,
+      tool.caution && element("span", { class: "rs-muted" }, ` ${tool.caution}`),
+    ),
     element(
       "p",
       { class: "rs-tool-licence" },
