@@ -20,7 +20,7 @@ from annotation_store.draft_queries import DraftQueries
 from annotation_store.edits import Applied, Edits, MaskChange
 from annotation_store.errors import NotFoundError, StoreError
 from annotation_store.expressions import get_expression
-from annotation_store.masks import Masks
+from annotation_store.masks import Masks, of_frames
 from annotation_store.programs import FORGOTTEN_S, has_ended, this_program
 from annotation_store.runs import MaskRuns
 from annotation_store.schema import draft, draft_frame, draft_query
@@ -74,7 +74,9 @@ def drafts_of(connection: Connection, clip_id: int) -> list[Draft]:
     return [_draft(row) for row in connection.execute(query)]
 
 
-def draft_masks_of(connection: Connection, draft_id: int) -> list[tuple[int, bytes]]:
+def draft_masks_of(
+    connection: Connection, draft_id: int, frames: Sequence[int] | None = None
+) -> list[tuple[int, bytes]]:
     """`Drafts.masks` inside a transaction already begun."""
     _get(connection, draft_id)
     query = (
@@ -82,7 +84,11 @@ def draft_masks_of(connection: Connection, draft_id: int) -> list[tuple[int, byt
         .where(draft_frame.c.draft_id == draft_id)
         .order_by(draft_frame.c.frame_index)
     )
-    return [(row[0], row[1]) for row in connection.execute(query)]
+    if frames is not None:
+        query = query.where(of_frames(draft_frame, frames))
+    wanted = None if frames is None else set(frames)
+    found = [(row[0], row[1]) for row in connection.execute(query)]
+    return [one for one in found if wanted is None or one[0] in wanted]
 
 
 class Drafts:
@@ -175,10 +181,8 @@ class Drafts:
         self, draft_id: int, frames: Sequence[int] | None = None
     ) -> Sequence[tuple[int, bytes]]:
         """(frame_index, COCO counts) of every frame delivered so far, or of those in `frames`."""
-        wanted = None if frames is None else set(frames)
         with self._database.read() as connection:
-            found = draft_masks_of(connection, draft_id)
-        return [one for one in found if wanted is None or one[0] in wanted]
+            return draft_masks_of(connection, draft_id, frames)
 
     def map_path(self, draft_id: int, frame_index: int) -> Path:
         """The PNG of a soft map; it exists for every frame delivered."""

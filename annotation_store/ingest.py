@@ -26,6 +26,7 @@ import av
 
 from annotation_store.clips import Clip
 from annotation_store.errors import DuplicateClipError, IngestError, StoreError
+from annotation_store.features import features_folder
 from annotation_store.frame_folder import (
     Picture,
     list_pictures,
@@ -191,7 +192,7 @@ def _keep(workspace: Workspace, folder: Path, plan: Plan, times: list[float], wi
         _refuse_duplicate(workspace, plan, wish)
         nonlocal final
         final = clip_folder(workspace.folder, clip_id)
-        _move(folder, final)
+        _move(folder, final, features_folder(workspace.folder, clip_id))
 
     try:
         return workspace.clips.add(
@@ -215,10 +216,14 @@ def _keep(workspace: Workspace, folder: Path, plan: Plan, times: list[float], wi
         raise
 
 
-def _move(folder: Path, final: Path) -> None:
-    """Rename `folder` to `final`, clearing what a process that died may have left there."""
+def _move(folder: Path, final: Path, features: Path) -> None:
+    """Rename `folder` to `final`, clearing what a process that died may have left there.
+
+    `features` of another clip may be there where an older database was put back.
+    """
     if final.exists():
         shutil.rmtree(final)
+    shutil.rmtree(features, ignore_errors=True)
     final.parent.mkdir(exist_ok=True)
     folder.rename(final)
 

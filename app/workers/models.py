@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -38,6 +39,7 @@ class Loaded(Generic[Engine]):
         if self._kept is None or self._kept[0] != name:
             self._require(name)
             self._kept = None  # the one before makes room first
+            gc.collect()  # also where its parts hold on to each other
             self._kept = (name, self._load(name))
         return self._kept[1]
 

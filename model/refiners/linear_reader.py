@@ -52,7 +52,7 @@ class LinearReader:
             sums = sums.plus(self._passed)
         if sums is None:
             return None
-        weights = sums.solve().to(keys.dtype)
+        weights = sums.solve().to(keys.dtype).to(keys.device)
         return (keys @ weights[:-1] + weights[-1]).clamp(0, 1)
 
 
@@ -83,8 +83,9 @@ class _Sums:
 
 def _sums(keys: Tensor, share: Tensor) -> _Sums | None:
     """Those of one frame; None where it shows only one of the two."""
-    # Close to singular without its penalty: in float32 the solution is noise.
-    share = share.double()
+    # Close to singular without its penalty: in float32 the solution is noise.  Not every
+    # accelerator has float64, and the equations are small.
+    keys, share = keys.cpu(), share.cpu().double()
     rest = 1 - share
     if min(float(share.sum()), float(rest.sum())) < LEAST_SHARE:
         return None

@@ -35,6 +35,8 @@ from video_types import Box, Frame, Mask, Size, require_frame, require_mask
 log = logging.getLogger(__name__)
 
 CHECKPOINT_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
+FEATURES_FORM = 1
+"""Grows when a picture is prepared for the network in another way."""
 LONG_SIDE = 1024
 """Pixels of the longer side of a picture inside the network."""
 VIEW_SIDE = 640
@@ -126,7 +128,10 @@ class MobileSam:
     @property
     def features_name(self) -> str:
         """All that the features of a picture depend on besides it."""
-        return f"MobileSAM {CHECKPOINT_SHA256} {LONG_SIDE} {self.runtime}"
+        return (
+            f"MobileSAM {CHECKPOINT_SHA256} {LONG_SIDE} {self.runtime} {self._device.type}"
+            f" {FEATURES_FORM}"
+        )
 
     @staticmethod
     def features_shape(size: Size) -> tuple[int, int, int, int]:

@@ -30,6 +30,8 @@ FADING = 0.9
 """What the colours known so far count beside those of one more frame."""
 CARRIED_WEIGHT = 0.5
 """Log odds that the colours must overcome where flow is sure."""
+UNSEEN = 1e-5
+"""Share given to a colour that was not seen."""
 FEWEST = 20
 """Pixels from which a frame's thin parts teach their colours."""
 
@@ -70,14 +72,19 @@ class ThinParts:
             self._other = _colours(codes, _ring(self._thin, mask))
 
     def added_to(self, mask: Mask, frame: Frame, flow: Flow) -> Mask:
-        """`mask` on the next frame with the thin parts that `flow` brings there, (H, W)."""
-        if not self._worthwhile:
+        """`mask` on the next frame with the thin parts that `flow` brings there, (H, W).
+
+        Where the target is gone its thin parts are, too, and do not come back by themselves.
+        """
+        if not self._worthwhile or not mask.any():
+            self._worthwhile = False
             return mask
         carried: Share = flow.carry(self._thin.astype(np.float32))
         near = cv2.dilate((carried > CARRIED).astype(np.uint8), _disc(3)) > 0
         codes = _codes(frame)
         odds = np.log(self._own[codes]) - np.log(self._other[codes])
-        found = near & (odds + CARRIED_WEIGHT * (2 * carried - 1) > 0)
+        known = self._own[codes] > 2 * UNSEEN  # of colours never seen flow is no proof
+        found = near & known & (odds + CARRIED_WEIGHT * (2 * carried - 1) > 0)
         result = mask | found
         self._thin = thin_parts(result) & near
         if int(self._thin.sum()) >= FEWEST:
@@ -116,7 +123,7 @@ def _colours(codes: npt.NDArray[np.int32], where: Mask) -> Colours:
         cube = np.moveaxis(
             cv2.GaussianBlur(rows, (1, 3), 0, sigmaY=0.7).reshape(BINS, BINS, BINS), 0, axis
         )
-    return np.asarray(cube.reshape(-1) / max(1.0, float(counts.sum())) + 1e-5, dtype=np.float32)
+    return np.asarray(cube.reshape(-1) / max(1.0, float(counts.sum())) + UNSEEN, dtype=np.float32)
 
 
 def _mixed(before: Colours, now: Colours) -> Colours:

@@ -140,6 +140,10 @@ class Sam3Video:
             passed = outputs["non_cond_frame_outputs"]
             for old in [other for other in passed if other <= oldest]:
                 del passed[old]
+            anchors = outputs["cond_frame_outputs"]
+            most = settings.max_cond_frame_num
+            for old in sorted(anchors)[:-most] if most > 0 else []:
+                del anchors[old]  # the nearest are attended to, and the clip is only gone forwards
             for entry in (*passed.values(), *outputs["cond_frame_outputs"].values()):
                 entry.pop("high_res_masks", None)
         # Copied anew with every frame, and read on none but its own.

@@ -83,6 +83,21 @@ def test_a_damaged_file_counts_as_none_and_is_written_anew(folder, caplog, damag
     assert np.array_equal(found, features(3))
 
 
+def test_of_any_flipped_bit_nothing_is_raised_and_nothing_wrong_is_read(folder, caplog):
+    kept = store(folder)
+    kept.save(CLIP, 3, ENGINE, features(3)[:, :1, :2, :2])
+    (path,) = files(folder)
+    whole = path.read_bytes()
+    caplog.set_level(logging.ERROR)
+
+    for place in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        found = kept.load(CLIP, 3, ENGINE)
+        assert found is None or np.array_equal(found, features(3)[:, :1, :2, :2])
+
+
 def test_nothing_is_unpickled(folder):
     kept = store(folder)
     kept.save(CLIP, 3, ENGINE, features(3))

@@ -131,7 +131,7 @@ class Soak:
         """Stop working and wait until every page has saved everything; False when one does not."""
         deadline = time.monotonic() + SETTLING_S
         while time.monotonic() < deadline:
-            if all(self._is_settled(number) for number in range(TABS)):
+            if self._is_idle() and all(self._is_settled(number) for number in range(TABS)):
                 for tab in self.tabs:
                     for clip in range(1, CLIPS + 1):
                         tab.note_the_end(clip)
@@ -140,6 +140,11 @@ class Soak:
                 return True
             time.sleep(0.5)
         return False
+
+    def _is_idle(self) -> bool:
+        """Whether no job writes masks any more: what a page shows then is to be the newest."""
+        jobs = self.server.get("/api/jobs")["jobs"]
+        return not any(job["state"] in ("queued", "running", "paused") for job in jobs)
 
     def _is_settled(self, number: int) -> bool:
         """Whether a tab has saved everything; one that could not be reloaded is opened again."""
@@ -170,6 +175,8 @@ def report(soak: Soak, verdict: Verdict, settled: bool, begun: dict[str, float])
         print(f"    {claim.target_id} {claim.layer} {claim.frame_index} v{claim.version}")
     print(f"strokes held pixel by pixel  {verdict.strokes_held}, wrong {len(verdict.overdrawn)}")
     print(f"shown at the end, not the newest  {len(verdict.outdated)}")
+    for claim in verdict.outdated[:5]:
+        print(f"    {claim.target_id} {claim.layer} {claim.frame_index} v{claim.version}")
     kinds = dict(Counter(ledger.made[name] for name in verdict.unsettled))
     print(f"neither saved nor given up  {len(verdict.unsettled)}  {kinds}")
     for name in verdict.unsettled[:12]:
@@ -204,7 +211,8 @@ def main() -> int:
             report(soak, verdict, settled, begun)
             soak.chromium.context.close()
         soak.server.stop()
-    if len(soak.ledger.acknowledged) < LEAST_EDITS or len(soak.ledger.claims) < LEAST_EDITS:
+    seen = min(len(soak.ledger.acknowledged), len(soak.ledger.claims), verdict.strokes_held)
+    if seen < LEAST_EDITS or not soak.ledger.last:
         print("Too little was done to say anything.")
         return 1
     return 0 if verdict.is_good and settled and not soak.errors else 1

@@ -143,6 +143,17 @@ def test_a_first_click_is_read_as_what_the_target_is_on_the_frames_beside_it(ser
     assert overlap(again, other) > overlap(again, alone)
 
 
+def test_leaving_out_the_last_click_brings_the_mask_before_it_back(server, target):
+    stroke(server, target, 5, 0, disc(disc_x(5), 60, 9))
+    first = read_masks(click(server, target, 4, 0, ON_DISC).body)["target", 4].mask
+    beside = {"x": 20, "y": 20, "positive": False}
+    click(server, target, 4, 1, ON_DISC, beside)
+
+    again = read_masks(click(server, target, 4, 2, ON_DISC).body)["target", 4].mask
+
+    assert np.array_equal(again, first)
+
+
 def readings(body):
     """The mask that is kept and the other readings behind it, each (H, W)."""
     words, at, found = np.frombuffer(body, dtype="<u4"), 4, []

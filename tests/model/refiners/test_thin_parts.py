@@ -66,6 +66,25 @@ def test_a_strap_that_is_gone_is_not_carried_on():
     assert region_similarity(found, body(120)) > 0.98
 
 
+def test_what_passes_in_front_of_a_strap_is_not_taken_for_it():
+    thin = ThinParts(picture(120), body(120) | strap(120))
+    covered = picture(120)
+    covered[60:175, 185:] = (30, 60, 220)
+
+    found = body(120)
+    for _ in range(3):
+        found = thin.added_to(body(120), covered, moved(0))
+
+    assert not found[60:175, 185:].any()
+
+
+def test_where_the_target_is_gone_its_thin_parts_are_too():
+    thin = ThinParts(picture(120), body(120) | strap(120))
+
+    for _ in range(2):
+        assert not thin.added_to(np.zeros(SIZE, dtype=bool), picture(120), moved(0)).any()
+
+
 def test_a_target_without_thin_parts_is_left_as_it_is():
     thin = ThinParts(picture(120), body(120))
 
