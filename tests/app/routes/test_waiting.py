@@ -14,6 +14,7 @@ from app.routes.attention import attention_routes
 from app.services import Services
 from app.settings import Settings
 from app.work.jobs import Jobs
+from app.workers.downloads import Downloads
 from app.workers.worker import Worker
 from tests.app.conftest import FRAMES, wait_for
 from tests.app.routes.test_clicks import ON_DISC
@@ -92,7 +93,13 @@ def app(tmp_path):
         files = Worker("store", worker_tasks.make_tasks, tmp_path)
         live = Live()
         services = Services(
-            Settings(tmp_path), workspace, live, Jobs(live), models=files, files=files
+            Settings(tmp_path),
+            workspace,
+            live,
+            Jobs(live),
+            models=files,
+            files=files,
+            downloads=Downloads(),
         )
         application = FastAPI()
         application.include_router(attention_routes(services))
