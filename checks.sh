@@ -35,3 +35,4 @@ step mypy
 step npm run --silent check
 step node --test tests/canvas/
 step python -m pytest -q --durations=15
+step python -m tests.soak --minutes 5 --seed 1
