@@ -125,6 +125,8 @@ def _settle(refiner: Refiner, clip: Clip, work: _Work, frame_index: int) -> None
     """Click on a frame and carry its mask to the frames that hang on it."""
     truth, frame = clip.truth(frame_index), clip[frame_index]
     prior = work.masks.get(frame_index)
+    if prior is not None and not prior.any():
+        prior = None  # as in the program: clicks on nothing begin a mask of their own
     mask = np.zeros_like(truth) if prior is None else prior
     clicks: list[Click] = []
     for _ in range(CLICKS):
