@@ -268,7 +268,7 @@ class ClickSeries(Generic[Features]):
         """
         click = clicks[-1]
         before = reading.mask
-        island = island_at(before, click)
+        island = island_at(before, clicks)
         if island is not None:
             return _Reading(honour(before & ~island, clicks), reading.confidence)
         view = view_of(frame)

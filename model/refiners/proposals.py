@@ -133,19 +133,24 @@ def is_bearable(before: Mask, after: Mask, click: Click) -> bool:
     return bool((before & ~thing).any()) and not (gone & ~thing).any()
 
 
-def island_at(mask: Mask, click: Click) -> Mask | None:
-    """The small part of a mask, apart from the rest, that a negative click lies on; or None.
+def island_at(mask: Mask, clicks: Sequence[Click]) -> Mask | None:
+    """The part of a mask, apart from the rest, that the last click takes away whole; or None.
+
+    A small part, or one of any size where another click says that the target is elsewhere.
 
     >>> mask = np.ones((4, 8), dtype=bool)
-    >>> mask[:, 6] = False
-    >>> island = island_at(mask, Click(0, 7, 2, False))
-    >>> int(island.sum()), island_at(mask, Click(0, 2, 2, False)) is None
-    (4, True)
+    >>> mask[:, 4] = False
+    >>> there, here = Click(0, 1, 1, True), Click(0, 7, 2, False)
+    >>> int(island_at(mask, [there, here]).sum()), island_at(mask, [here]) is None
+    (12, True)
     """
+    click = clicks[-1]
     if click.positive or not mask[pixel_of(click)]:
         return None
     part = component_at(mask, pixel_of(click))
-    return part if int(part.sum()) <= ISLAND * int(mask.sum()) else None
+    wanted = [pixel_of(each) for each in clicks if each.positive and mask[pixel_of(each)]]
+    elsewhere = bool(wanted) and not any(part[pixel] for pixel in wanted)
+    return part if elsewhere or int(part.sum()) <= ISLAND * int(mask.sum()) else None
 
 
 def is_about(change: Mask, near: Mask) -> bool:
