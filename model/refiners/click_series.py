@@ -174,42 +174,33 @@ class ClickSeries(Generic[Features]):
         )
         maps = [self._network.to_picture(logits, embedding) for logits in decoded.logits]
         alike = None if likely is None else most_like(likely, maps)
-        if box is None and alike is None:
-            chosen = whole_of(decoded, maps)
-            reading = self._boxed(embedding, clicks, maps[chosen], decoded, chosen)
+        if alike is not None:
+            chosen = alike
         else:
-            chosen = int(decoded.scores.argmax()) if alike is None else alike
-            mask = maps[chosen] > 0
-            reading = _Reading(mask, _confidence(decoded, chosen), decoded.logits[chosen])
+            chosen = whole_of(decoded, maps) if box is None else int(decoded.scores.argmax())
+        reading = _Reading(maps[chosen] > 0, _confidence(decoded, chosen), decoded.logits[chosen])
+        if box is None and alike is None:
+            reading = self._boxed(embedding, clicks, reading)
         mask = honour(self._drawn_finer(frame, key, clicks, reading.mask), clicks)
         others = (maps[k] > 0 for k in by_worth(decoded, maps))
         return replace(reading, mask=mask, candidates=unlike(mask, others))
 
-    def _boxed(
-        self,
-        embedding: Features,
-        clicks: Sequence[Click],
-        reading: Logits,
-        decoded: Decoded,
-        chosen: int,
-    ) -> _Reading:
-        """A first reading (H, W) looked at once more with the box around it.
+    def _boxed(self, embedding: Features, clicks: Sequence[Click], reading: _Reading) -> _Reading:
+        """A first reading looked at once more with the box around it.
 
         A click alone often misses a limb that the network draws when it knows the extent.
         """
-        mask = reading > 0
-        before = _Reading(mask, _confidence(decoded, chosen), decoded.logits[chosen])
-        box = box_of(mask)
+        box = box_of(reading.mask)
         if box is None:
-            return before
+            return reading
         points = np.array([(click.x, click.y) for click in clicks])
         positive = np.array([click.positive for click in clicks])
         again = self._network.decode(embedding, points=points, positive=positive, box=box)
         drawn = self._network.to_picture(again.logits[0], embedding) > 0
         confidence = _confidence(again, 0)
-        doubted = confidence < before.confidence - DOUBT
+        doubted = confidence < reading.confidence - DOUBT
         if doubted or not all(is_honoured(click, drawn) for click in clicks):
-            return before
+            return reading
         return _Reading(drawn, confidence, again.logits[0])
 
     def _redraw_whole(

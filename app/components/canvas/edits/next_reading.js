@@ -27,7 +27,7 @@ export async function nextReading(place, size, { edits, masks, readings }, refus
   } while (edits.waiting.some((edit) => touches(edit, targetId, place.first)));
   const next = readings.next(targetId, place.first, seen);
   if (!next) {
-    refuse("The refiner has no other reading here: it has them of a first click it is unsure of.");
+    refuse("The refiner has no other reading here: they come with the first click on a frame.");
     return null;
   }
   const { runs, ...reading } = next;
